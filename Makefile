@@ -1,0 +1,48 @@
+# `make help` lists what there is to make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help demo test lint lock clean
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# A stamp per lock file: the environment is made again only when what it is made from changed.
+NATIVE := $(wildcard edgenode/native/*.c edgenode/native/*.h)
+
+$(VENV)/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "edgenode needs Python 3.11 (tflite-runtime has no wheel above it);" \
+	       "say which one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "could not make a virtual environment: install python3.11-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/python.stamp requirements/demo.lock pyproject.toml $(NATIVE)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/demo.stamp requirements/test.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
+	@touch $@
+
+lint: $(VENV)/test.stamp ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(VENV)/test.stamp lint ## all tests
+	$(BIN)/pytest
+
+lock: ## pin every dependency anew, with hashes
+	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
+	for set in demo test; do \
+	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	    -c requirements/constraints.txt --extra $$set pyproject.toml -o requirements/$$set.lock; \
+	done
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) build var *.egg-info
+	find edgenode -name '*.so' -delete

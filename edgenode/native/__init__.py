@@ -1,0 +1,1 @@
+"""C kernels and the headers that are their manuals."""
