@@ -1,0 +1,1 @@
+"""Tasks: what is learned. Windows, labels, model files and metrics, one folder per task."""
