@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 # Three axes of acceleration, then three of angular rate.
 CHANNELS = 6
 
+# A sensor's int16 reaches 8 g and 32 rad/s (1,833 degrees per second): above the largest readings
+# of the recordings (5.9 g and 29.0 rad/s), so nothing real is clipped.
+COUNTS_PER_G = 4096
+COUNTS_PER_RADIAN_PER_SECOND = 1024
+SAMPLES_PER_SECOND = 50
+
 # 0 says that no exercise is being done; 1..7 are the exercises of the recordings.
 NO_EXERCISE = 0
 EXERCISES = 7
@@ -26,7 +32,8 @@ class SampleBlock:
     Attributes:
         stream: Number of the stream, not negative.
         first: Index in the stream of the block's first sample, not negative.
-        values: int16 array of shape (k, 6), k >= 1: raw sensor counts.
+        values: int16 array of shape (k, 6), k >= 1: acceleration in counts of 1/4096 g, then
+            angular rate in counts of 1/1024 rad/s.
     """
 
     stream: int

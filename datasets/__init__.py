@@ -1,0 +1,1 @@
+"""Data sets: converted at build time, or loaded from a path that the user gives."""
