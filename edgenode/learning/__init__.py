@@ -1,0 +1,1 @@
+"""A model's parameters as integers: fixed point, update codecs, aggregation rules."""

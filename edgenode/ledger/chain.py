@@ -1,0 +1,459 @@
+"""The chain: takes blocks and payloads in any order, follows the heaviest valid branch."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from edgenode.learning.fixed_point import Fixed, from_bytes, to_bytes
+from edgenode.ledger.accounts import EMPTY, applied
+from edgenode.ledger.block import Block
+from edgenode.ledger.genesis import Genesis
+from edgenode.ledger.hashes import content_id, display
+from edgenode.ledger.header import Header
+from edgenode.ledger.headers import Entry, HeaderTree, branch, check_clock, fork_point
+from edgenode.ledger.rules import Rejected, Rule
+from edgenode.ledger.store import ChainStore, Connected, Switch
+from edgenode.ledger.transaction import Coinbase, Update
+from edgenode.ledger.validation import Once, State, check_form, connect, evolve
+
+log = logging.getLogger(__name__)
+
+
+class MissingDataError(LookupError):
+    """Something that the chain needs is neither kept nor can be recomputed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadChange:
+    """The head moved: `disconnected` blocks from the old tip down, `connected` from the fork up."""
+
+    old: Entry
+    new: Entry
+    disconnected: tuple[Block, ...]
+    connected: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A block that was taken up but failed full validation."""
+
+    entry: Entry
+    rejected: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Data that the heaviest branches still lack, nearest to the head first."""
+
+    blocks: tuple[bytes, ...]
+    updates: tuple[Update, ...]
+
+
+class Chain:
+    """Fork choice and the state at the head.
+
+    The head is the tip of the branch with the most work among those whose blocks and payloads
+    are all here and valid; of equal ones the first stays. A block is validated in full when
+    its branch becomes the heaviest. Refused blocks leave the store; their headers stay known
+    as invalid, in memory.
+    """
+
+    def __init__(
+        self, genesis: Genesis, genesis_parameters: tuple[Fixed, ...], store: ChainStore
+    ) -> None:
+        """Load the chain from its store; nothing is validated again.
+
+        Raises:
+            ValueError: the genesis parameters are not those that genesis names.
+            MissingDataError: the store lacks something that it promised.
+        """
+        for model, parameters in zip(genesis.models, genesis_parameters, strict=True):
+            root = content_id(to_bytes(parameters)).hex()
+            if len(parameters) != model.parameters or root != model.root:
+                raise ValueError(
+                    f"the genesis parameters of model {model.name} have root {root}, "
+                    f"genesis names {model.root}"
+                )
+        self.genesis = genesis
+        self.tree = HeaderTree(genesis)
+        self._genesis_parameters = genesis_parameters
+        self._store = store
+        self._invalid: dict[bytes, Rejected] = {}
+        self._lacking: dict[bytes, set[bytes]] = {}
+        self._tips: dict[bytes, Entry] = {self.tree.root.id: self.tree.root}
+        self._active: list[Entry] = [self.tree.root]
+        self._once: dict[bytes, frozenset[Once]] = {}
+        self._load()
+        self.state = self._state_at_head()
+
+    # What is known
+
+    @property
+    def head(self) -> Entry:
+        """The entry of the best valid block."""
+        return self._active[-1]
+
+    def at(self, height: int) -> Entry | None:
+        """The chain's entry at a height."""
+        return self._active[height] if 0 <= height < len(self._active) else None
+
+    def is_active(self, entry: Entry) -> bool:
+        """Whether the entry belongs to the chain that ends in the head."""
+        return self.at(entry.height) is entry
+
+    def block(self, block_id: bytes) -> Block | None:
+        """A block by id, genesis included."""
+        return self.genesis.block if block_id == self.genesis.id else self._store.block(block_id)
+
+    def payload(self, payload_id: bytes) -> bytes | None:
+        """A payload by content id."""
+        return self._store.payload(payload_id)
+
+    def invalid(self, block_id: bytes) -> Rejected | None:
+        """Why a block was refused, if it was."""
+        return self._invalid.get(block_id)
+
+    def best_header(self) -> Entry:
+        """The entry with the most work of which nothing is known to be invalid."""
+        return max(self._tips.values(), key=lambda entry: (entry.work, entry is self.head))
+
+    def wanted(self, limit: int) -> Wanted:
+        """Up to `limit` blocks and `limit` updates with missing payload, heaviest branch first."""
+        blocks: list[bytes] = []
+        updates: list[Update] = []
+        for tip in sorted(self._tips.values(), key=lambda entry: -entry.work):
+            if tip.work <= self.head.work:
+                break
+            for entry in branch(fork_point(self.head, tip), tip):
+                if not self._store.has_block(entry.id):
+                    blocks.append(entry.id)
+                elif self._lacking.get(entry.id):
+                    block = self._store.block(entry.id)
+                    assert block is not None
+                    lacking = self._lacking[entry.id]
+                    updates += [u for u in block.updates if u.payload in lacking]
+                if len(blocks) >= limit or len(updates) >= limit:
+                    return Wanted(tuple(blocks[:limit]), tuple(updates[:limit]))
+        return Wanted(tuple(dict.fromkeys(blocks)), tuple(dict.fromkeys(updates)))
+
+    def parameters_at(self, entry: Entry) -> tuple[Fixed, ...]:
+        """The parameters of every model at a block of the chain or beside it.
+
+        Recent ones come from the store; older ones are recomputed from the payloads.
+
+        Raises:
+            MissingDataError: a block or payload that is needed is not kept.
+        """
+        above: list[Entry] = []
+        for ancestor in entry.lineage():
+            kept = self._kept_parameters(ancestor)
+            if kept is not None:
+                break
+            above.append(ancestor)
+        assert kept is not None, "the parameters of genesis are always here"
+        for descendant in reversed(above):
+            assert descendant.parent is not None
+            state = State(
+                entry=descendant.parent,
+                accounts={},
+                models=self._block(descendant.parent).coinbase.models,
+                parameters=kept,
+                counted=frozenset(),
+            )
+            _, kept = evolve(
+                self.genesis,
+                state,
+                self._block(descendant).updates,
+                self.tree.get,
+                self._payload,
+            )
+        return kept
+
+    # What comes in
+
+    def add_header(self, header: Header, now: int) -> Entry:
+        """Take up a header; `now` in Unix seconds.
+
+        Raises:
+            UnknownParentError: its parent is not known.
+            Rejected: it or an ancestor violates a rule.
+        """
+        self.check_header(header, now)
+        known = self.tree.get(header.id)
+        if known is not None:
+            return known
+        entry = self.tree.add(header)
+        self._extend_tips(entry)
+        return entry
+
+    def check_header(self, header: Header, now: int) -> None:
+        """Check a header without taking it up; raises as `add_header`."""
+        if (why := self._invalid.get(header.id)) is not None:
+            raise why
+        if self.tree.get(header.id) is not None:
+            return
+        if header.previous in self._invalid:
+            raise Rejected(
+                Rule.PARENT_INVALID, f"builds on the refused block {display(header.previous)}"
+            )
+        check_clock(self.genesis, header, now)
+        self.tree.check(header)
+
+    def add_block(self, block: Block, now: int) -> Entry:
+        """Take up a block; `advance` validates it in full once it can become the head.
+
+        Raises:
+            UnknownParentError: its parent is not known.
+            Rejected: its header or form violates a rule; nothing of it is kept.
+        """
+        entry = self.tree.get(block.id)
+        if (
+            entry is not None
+            and block.id not in self._invalid
+            and (entry is self.tree.root or self._store.has_block(entry.id))
+        ):
+            return entry
+        # Proof of work comes before signatures, which cost more to check than to forge. A bad
+        # signature or transaction list may be the courier's, so it damns no header.
+        self.check_header(block.header, now)
+        check_form(self.genesis, block)
+        entry = self.add_header(block.header, now)
+        self._store.add_block(block, entry.height)
+        self._note_lacking(block)
+        return entry
+
+    def add_payload(self, payload: bytes) -> bytes:
+        """Keep a payload that was asked for and checked against its update; returns its id."""
+        name = content_id(payload)
+        self._store.add_payload(name, payload)
+        for lacking in self._lacking.values():
+            lacking.discard(name)
+        return name
+
+    def advance(self) -> tuple[HeadChange | None, list[Refusal]]:
+        """Move the head to the best branch that is complete and valid.
+
+        Returns:
+            The move, if there was one, and the blocks that were found invalid on the way.
+        """
+        old = self.head
+        refusals: list[Refusal] = []
+        disconnected: list[Block] = []
+        connected: list[Block] = []
+        while (target := self._best_complete()) is not None:
+            change, refusal = self._switch(target)
+            if refusal is not None:
+                refusals.append(refusal)
+                self._refuse(refusal)
+            if change is not None:
+                _merge(change, disconnected, connected)
+        if self.head is old:
+            return None, refusals
+        return HeadChange(old, self.head, tuple(disconnected), tuple(connected)), refusals
+
+    # How it is done
+
+    def _load(self) -> None:
+        for header in self._store.headers():
+            self._extend_tips(self.tree.restore(header))
+        for block_id in self._store.active():
+            entry = self.tree.get(block_id)
+            if entry is None or entry.parent is not self.head:
+                raise MissingDataError(
+                    f"the store's chain breaks above height {self.head.height}; "
+                    "it needs to be rebuilt"
+                )
+            self._active.append(entry)
+        on_chain = {entry.id for entry in self._active}
+        for tip in list(self._tips.values()):
+            for side in tip.lineage():
+                if side.id in on_chain:
+                    break
+                self._note_lacking(self._block(side))
+
+    def _state_at_head(self) -> State:
+        return State(
+            entry=self.head,
+            accounts=self._store.accounts(),
+            models=self._block(self.head).coinbase.models,
+            parameters=self.parameters_at(self.head),
+            counted=self._counted(self.head),
+        )
+
+    def _extend_tips(self, entry: Entry) -> None:
+        if entry.parent is not None:
+            self._tips.pop(entry.parent.id, None)
+        self._tips[entry.id] = entry
+
+    def _note_lacking(self, block: Block) -> None:
+        lacking = {u.payload for u in block.updates if not self._store.has_payload(u.payload)}
+        if lacking:
+            self._lacking[block.id] = lacking
+
+    def _is_complete(self, entry: Entry) -> bool:
+        if not self._store.has_block(entry.id):
+            return False
+        if not self._lacking.get(entry.id):
+            self._lacking.pop(entry.id, None)
+            return True
+        return False
+
+    def _best_complete(self) -> Entry | None:
+        """The heaviest entry above the head's work whose whole branch is here, if any."""
+        best: Entry | None = None
+        for tip in self._tips.values():
+            if tip.work <= self.head.work:
+                continue
+            reached: Entry | None = None
+            for entry in branch(fork_point(self.head, tip), tip):
+                if not self._is_complete(entry):
+                    break
+                reached = entry
+            if reached is not None and reached.work > (best or self.head).work:
+                best = reached
+        return best
+
+    def _switch(self, target: Entry) -> tuple[HeadChange | None, Refusal | None]:
+        """Go to `target`, or as far as its branch is valid if that is still heavier."""
+        old = self.head
+        fork = fork_point(old, target)
+        leaving = branch(fork, old)[::-1]
+        state = self.state if fork is old else self._state_below(fork, leaving)
+        touched: set[bytes] = {
+            key for entry in leaving for key in self._store.undo(entry.id).before
+        }
+        joining: list[Connected] = []
+        entries: list[Entry] = []
+        refusal = None
+        for entry in branch(fork, target):
+            block = self._block(entry)
+            try:
+                state, joined = self._connect(state, entry, block)
+            except Rejected as rejected:
+                refusal = Refusal(entry, rejected)
+                break
+            joining.append(joined)
+            entries.append(entry)
+            touched.update(joined.undo.before)
+        if state.entry.work <= old.work:
+            return None, refusal
+        self._store.switch(
+            Switch(
+                height=fork.height,
+                disconnected=[entry.id for entry in leaving],
+                connected=joining,
+                accounts={key: state.accounts.get(key, EMPTY) for key in touched},
+            )
+        )
+        change = HeadChange(
+            old=old,
+            new=state.entry,
+            disconnected=tuple(self._block(entry) for entry in leaving),
+            connected=tuple(joined.block for joined in joining),
+        )
+        del self._active[fork.height + 1 :]
+        self._active.extend(entries)
+        self.state = state
+        return change, refusal
+
+    def _connect(self, state: State, entry: Entry, block: Block) -> tuple[State, Connected]:
+        effect = connect(self.genesis, state, block, self.tree.get, self._payload)
+        changed = [
+            (m.root, to_bytes(p))
+            for m, p in zip(effect.models, effect.parameters, strict=True)
+            if m.updates
+        ]
+        new = State(
+            entry=entry,
+            accounts=applied(state.accounts, effect.accounts),
+            models=effect.models,
+            parameters=effect.parameters,
+            counted=self._counted(entry),
+        )
+        return new, Connected(block, effect.undo, changed)
+
+    def _state_below(self, fork: Entry, leaving: Iterable[Entry]) -> State:
+        accounts = self.state.accounts
+        for entry in leaving:
+            accounts = applied(accounts, self._store.undo(entry.id).before)
+        return replace(
+            self.state,
+            entry=fork,
+            accounts=accounts,
+            models=self._block(fork).coinbase.models,
+            parameters=self.parameters_at(fork),
+            counted=self._counted(fork),
+        )
+
+    def _counted(self, entry: Entry) -> frozenset[Once]:
+        """The updates that a child of `entry` could repeat."""
+        counted: set[Once] = set()
+        for ancestor, _ in zip(entry.lineage(), self.genesis.discounts[1:], strict=False):
+            counted |= self._once_in(ancestor)
+        return frozenset(counted)
+
+    def _once_in(self, entry: Entry) -> frozenset[Once]:
+        if entry.id not in self._once:
+            if len(self._once) > 4 * len(self.genesis.discounts) + 64:
+                self._once.clear()  # a cache of the last blocks; what is needed comes back
+            self._once[entry.id] = frozenset(u.once for u in self._block(entry).updates)
+        return self._once[entry.id]
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Mark a block and all that build on it invalid, and forget their bodies."""
+        parent = refusal.entry.parent
+        for tip in list(self._tips.values()):
+            above = [entry for entry in tip.lineage() if entry.height >= refusal.entry.height]
+            if above[-1:] != [refusal.entry]:
+                continue
+            del self._tips[tip.id]
+            for entry in above:
+                self._invalid[entry.id] = (
+                    refusal.rejected
+                    if entry is refusal.entry
+                    else Rejected(Rule.PARENT_INVALID, f"builds on {display(refusal.entry.id)}")
+                )
+                self._lacking.pop(entry.id, None)
+                self._store.drop_block(entry.id)
+        assert parent is not None, "genesis is never refused"
+        self._tips[parent.id] = parent
+
+    def _kept_parameters(self, entry: Entry) -> tuple[Fixed, ...] | None:
+        if entry is self.tree.root:
+            return self._genesis_parameters
+        kept = []
+        states = self._block(entry).coinbase.models
+        for model, state, initial in zip(
+            self.genesis.models, states, self._genesis_parameters, strict=True
+        ):
+            data = self._store.parameters(state.root)
+            if data is not None:
+                kept.append(from_bytes(data, model.parameters))
+            elif state.root.hex() == model.root:
+                kept.append(initial)
+            else:
+                return None
+        return tuple(kept)
+
+    def _block(self, entry: Entry) -> Block:
+        block = self.block(entry.id)
+        if block is None:
+            raise MissingDataError(f"block {display(entry.id)} is not in the store")
+        assert isinstance(block.transactions[0], Coinbase)
+        return block
+
+    def _payload(self, payload_id: bytes) -> bytes:
+        payload = self._store.payload(payload_id)
+        if payload is None:
+            raise MissingDataError(f"payload {payload_id.hex()} is not in the store")
+        return payload
+
+
+def _merge(change: HeadChange, disconnected: list[Block], connected: list[Block]) -> None:
+    """Append a move to the moves before it; what came and went in between cancels out."""
+    for block in change.disconnected:
+        if connected and connected[-1].id == block.id:
+            connected.pop()
+        else:
+            disconnected.append(block)
+    connected.extend(change.connected)

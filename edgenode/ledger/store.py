@@ -1,0 +1,74 @@
+"""What the chain asks of its store. `edgenode.storage.chain` keeps this promise in SQLite."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgenode.ledger.accounts import Account, AccountsUndo
+from edgenode.ledger.block import Block
+from edgenode.ledger.header import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A block that joins the chain, with what it brings: undo record and parameters by root."""
+
+    block: Block
+    undo: AccountsUndo
+    parameters: Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One move of the head: blocks leave from the tip down, blocks join from the fork up.
+
+    `accounts` are the accounts that the whole move changes, as they stand after it.
+    """
+
+    height: int
+    disconnected: Sequence[bytes]
+    connected: Sequence[Connected]
+    accounts: dict[bytes, Account]
+
+
+class ChainStore(Protocol):
+    """Durable storage of one ward's chain. A method that returned has reached the disk."""
+
+    def headers(self) -> Iterable[Header]:
+        """Headers of all stored blocks, parents before children, genesis not among them."""
+
+    def active(self) -> Sequence[bytes]:
+        """Block ids of the chain, from height 1 to the head."""
+
+    def accounts(self) -> dict[bytes, Account]:
+        """All accounts at the head."""
+
+    def block(self, block_id: bytes) -> Block | None:
+        """A stored block."""
+
+    def has_block(self, block_id: bytes) -> bool:
+        """Whether `block` would give it."""
+
+    def undo(self, block_id: bytes) -> AccountsUndo:
+        """The undo record of a block of the chain; raises KeyError."""
+
+    def payload(self, content_id: bytes) -> bytes | None:
+        """A stored payload."""
+
+    def has_payload(self, content_id: bytes) -> bool:
+        """Whether `payload` would give it."""
+
+    def parameters(self, root: bytes) -> bytes | None:
+        """Parameters by content id, if they are still kept."""
+
+    def add_block(self, block: Block, height: int) -> None:
+        """Keep a block that is not (yet) part of the chain."""
+
+    def add_payload(self, content_id: bytes, payload: bytes) -> None:
+        """Keep a payload."""
+
+    def drop_block(self, block_id: bytes) -> None:
+        """Forget a refused block and the payloads that no other stored block names."""
+
+    def switch(self, change: Switch) -> None:
+        """Move the head: all of it or, when power fails, nothing of it."""

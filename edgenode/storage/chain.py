@@ -1,0 +1,331 @@
+"""The chain in SQLite: blocks, payloads, recent parameters, accounts and the mempool.
+
+Everything that a ward agrees on is content-addressed or recomputable, so the database holds
+nothing that could not be checked again; it is written so that no power cut makes that needed.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgenode.ledger.accounts import EMPTY, Account, AccountsUndo
+from edgenode.ledger.block import Block
+from edgenode.ledger.header import HEADER_BYTES, Header
+from edgenode.ledger.store import Switch
+from edgenode.ledger.transaction import Transaction, Update, decode_transaction
+
+log = logging.getLogger(__name__)
+
+STORE_FORMAT = 1
+
+PARAMETERS_KEPT = 128
+"""Blocks below the head whose parameters stay at hand: more than any reorganisation that is
+not an accident of months. Older parameters are recomputed from the payloads."""
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+-- Every stored block. Its height orders parents before children. on_chain is the block's height
+-- while it belongs to the chain, NULL beside it.
+CREATE TABLE block (
+    id BLOB PRIMARY KEY,
+    height INTEGER NOT NULL,
+    raw BLOB NOT NULL,
+    on_chain INTEGER UNIQUE,
+    undo BLOB
+);
+CREATE INDEX block_height ON block (height);
+CREATE TABLE payload (id BLOB PRIMARY KEY, raw BLOB NOT NULL);
+-- Which stored block or waiting update names a payload.
+CREATE TABLE payload_user (
+    payload BLOB NOT NULL, user BLOB NOT NULL, PRIMARY KEY (payload, user)
+) WITHOUT ROWID;
+CREATE INDEX payload_of_user ON payload_user (user);
+CREATE TABLE parameters (root BLOB PRIMARY KEY, height INTEGER NOT NULL, raw BLOB NOT NULL);
+CREATE TABLE account (
+    key BLOB PRIMARY KEY, balance BLOB NOT NULL, sequence BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE mempool (id BLOB PRIMARY KEY, arrival INTEGER NOT NULL, raw BLOB NOT NULL);
+"""
+
+
+class StoreError(Exception):
+    """The database cannot be used as it is; the message says why and what to do."""
+
+
+class DamagedStoreError(StoreError):
+    """The database file is damaged; `edgenode.storage.salvage` can read what is left."""
+
+
+class StoreFullError(StoreError):
+    """The disk is full: nothing was written, everything written before is intact."""
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """SQLite's errors in the store's words."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+            raise StoreFullError(f"no room left on the disk of {path}") from error
+        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT}:
+            raise DamagedStoreError(f"{path}: {error}") from error
+        raise StoreError(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise DamagedStoreError(f"{path}: {error}") from error
+
+
+class SqliteChainStore:
+    """A `ledger.store.ChainStore` in one database file; ":memory:" for a simulation."""
+
+    def __init__(self, path: Path | str, genesis_id: bytes) -> None:
+        """Open or create the database of one ward.
+
+        Raises:
+            DamagedStoreError: the file is no intact database.
+            StoreError: it belongs to another ward or was written by a newer program.
+        """
+        self.path = str(path)
+        with _translated(self.path):
+            self._db = sqlite3.connect(self.path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # FULL: a commit that returned is on the disk, also when power fails next.
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._check_intact()
+            self._open_format(genesis_id)
+
+    def close(self) -> None:
+        """Close the database; what was written stays written without it."""
+        self._db.close()
+
+    def _check_intact(self) -> None:
+        (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise DamagedStoreError(f"{self.path}: {verdict}")
+
+    def _open_format(self, genesis_id: bytes) -> None:
+        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+            with self._transaction():
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.executemany(
+                    "INSERT INTO meta VALUES (?, ?)",
+                    [("format", STORE_FORMAT), ("genesis", genesis_id)],
+                )
+        meta = dict(self._db.execute("SELECT key, value FROM meta"))
+        if meta.get("format") != STORE_FORMAT:
+            raise StoreError(
+                f"{self.path} has format {meta.get('format')}, this program reads {STORE_FORMAT}; "
+                "run the program that wrote it"
+            )
+        if meta.get("genesis") != genesis_id:
+            raise StoreError(
+                f"{self.path} belongs to another ward; give this node another state directory "
+                "or the genesis file that it was started with"
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _translated(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _one(self, query: str, *values: object) -> tuple[bytes] | None:
+        with _translated(self.path):
+            row: tuple[bytes] | None = self._db.execute(query, values).fetchone()
+        return row
+
+    # Blocks
+
+    def headers(self) -> Iterator[Header]:
+        """See ChainStore."""
+        with _translated(self.path):
+            rows = self._db.execute(
+                "SELECT substr(raw, 1, ?) FROM block ORDER BY height", (HEADER_BYTES,)
+            )
+            for (raw,) in rows:
+                yield Header.decode(raw)
+
+    def active(self) -> Sequence[bytes]:
+        """See ChainStore."""
+        with _translated(self.path):
+            rows = self._db.execute(
+                "SELECT id FROM block WHERE on_chain IS NOT NULL ORDER BY on_chain"
+            )
+            return [block_id for (block_id,) in rows]
+
+    def block(self, block_id: bytes) -> Block | None:
+        """See ChainStore."""
+        raw = self.raw_block(block_id)
+        return None if raw is None else Block.decode(raw)
+
+    def raw_block(self, block_id: bytes) -> bytes | None:
+        """A stored block's bytes."""
+        row = self._one("SELECT raw FROM block WHERE id = ?", block_id)
+        return row and row[0]
+
+    def has_block(self, block_id: bytes) -> bool:
+        """See ChainStore."""
+        return self._one("SELECT 1 FROM block WHERE id = ?", block_id) is not None
+
+    def undo(self, block_id: bytes) -> AccountsUndo:
+        """See ChainStore."""
+        row = self._one("SELECT undo FROM block WHERE id = ? AND on_chain IS NOT NULL", block_id)
+        if row is None:
+            raise KeyError(block_id.hex())
+        return AccountsUndo.decode(row[0])
+
+    def add_block(self, block: Block, height: int) -> None:
+        """See ChainStore."""
+        with self._transaction():
+            self._insert_block(block, height)
+
+    def _insert_block(self, block: Block, height: int) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO block (id, height, raw) VALUES (?, ?, ?)",
+            (block.id, height, block.encode()),
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO payload_user VALUES (?, ?)",
+            [(update.payload, block.id) for update in block.updates],
+        )
+
+    def drop_block(self, block_id: bytes) -> None:
+        """See ChainStore."""
+        with self._transaction():
+            self._db.execute("DELETE FROM block WHERE id = ?", (block_id,))
+            self._release_payloads(block_id)
+
+    def _release_payloads(self, user: bytes) -> None:
+        """Forget that `user` names payloads, and those that nobody else names."""
+        named = self._db.execute(
+            "SELECT payload FROM payload_user WHERE user = ?", (user,)
+        ).fetchall()
+        self._db.execute("DELETE FROM payload_user WHERE user = ?", (user,))
+        self._db.executemany(
+            "DELETE FROM payload WHERE id = ? AND NOT EXISTS "
+            "(SELECT 1 FROM payload_user WHERE payload = payload.id)",
+            named,
+        )
+
+    # Payloads and parameters
+
+    def payload(self, content_id: bytes) -> bytes | None:
+        """See ChainStore."""
+        row = self._one("SELECT raw FROM payload WHERE id = ?", content_id)
+        return row and row[0]
+
+    def has_payload(self, content_id: bytes) -> bool:
+        """See ChainStore."""
+        return self._one("SELECT 1 FROM payload WHERE id = ?", content_id) is not None
+
+    def add_payload(self, content_id: bytes, payload: bytes) -> None:
+        """See ChainStore."""
+        with self._transaction():
+            self._insert_payload(content_id, payload)
+
+    def _insert_payload(self, content_id: bytes, payload: bytes) -> None:
+        self._db.execute("INSERT OR IGNORE INTO payload VALUES (?, ?)", (content_id, payload))
+
+    def parameters(self, root: bytes) -> bytes | None:
+        """See ChainStore."""
+        row = self._one("SELECT raw FROM parameters WHERE root = ?", root)
+        return row and row[0]
+
+    # The head
+
+    def accounts(self) -> dict[bytes, Account]:
+        """See ChainStore."""
+        with _translated(self.path):
+            rows = self._db.execute("SELECT key, balance, sequence FROM account")
+            return {
+                key: Account(int.from_bytes(balance), int.from_bytes(sequence))
+                for key, balance, sequence in rows
+            }
+
+    def switch(self, change: Switch) -> None:
+        """See ChainStore."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE block SET on_chain = NULL, undo = NULL WHERE id = ?",
+                [(block_id,) for block_id in change.disconnected],
+            )
+            height = change.height
+            for joined in change.connected:
+                height += 1
+                self._insert_block(joined.block, height)
+                self._db.execute(
+                    "UPDATE block SET on_chain = ?, undo = ? WHERE id = ?",
+                    (height, joined.undo.encode(), joined.block.id),
+                )
+                self._db.executemany(
+                    "INSERT INTO parameters VALUES (?, ?, ?) "
+                    "ON CONFLICT (root) DO UPDATE SET height = excluded.height",
+                    [(root, height, raw) for root, raw in joined.parameters],
+                )
+            self._write_accounts(change.accounts)
+            self._drop_old_parameters(height)
+
+    def _write_accounts(self, accounts: dict[bytes, Account]) -> None:
+        # SQLite's integers are signed; balances are unsigned 64-bit numbers, kept as bytes.
+        for key, account in accounts.items():
+            if account == EMPTY:
+                self._db.execute("DELETE FROM account WHERE key = ?", (key,))
+            else:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO account VALUES (?, ?, ?)",
+                    (key, account.balance.to_bytes(8), account.sequence.to_bytes(8)),
+                )
+
+    def _drop_old_parameters(self, height: int) -> None:
+        """Drop parameters far below the head, but never the newest of a model."""
+        newest = self._db.execute("SELECT raw FROM block WHERE on_chain = ?", (height,)).fetchone()
+        roots = {m.root for m in Block.decode(newest[0]).coinbase.models} if newest else set()
+        old = self._db.execute(
+            "SELECT root FROM parameters WHERE height < ?", (height - PARAMETERS_KEPT,)
+        ).fetchall()
+        self._db.executemany(
+            "DELETE FROM parameters WHERE root = ?", [row for row in old if row[0] not in roots]
+        )
+
+    # The mempool
+
+    def add_waiting(self, transaction: Transaction, payload: bytes | None) -> None:
+        """Keep a transaction that waits for a block, with its update's payload."""
+        raw = transaction.encode()
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO mempool VALUES "
+                "(?, (SELECT coalesce(max(arrival), 0) + 1 FROM mempool), ?)",
+                (transaction.id, raw),
+            )
+            if payload is not None:
+                assert isinstance(transaction, Update), "only updates have payloads"
+                self._insert_payload(transaction.payload, payload)
+                self._db.execute(
+                    "INSERT OR IGNORE INTO payload_user VALUES (?, ?)",
+                    (transaction.payload, transaction.id),
+                )
+
+    def drop_waiting(self, transaction_ids: Sequence[bytes]) -> None:
+        """Forget transactions that wait no longer, and payloads that no block names."""
+        if not transaction_ids:
+            return
+        with self._transaction():
+            for transaction_id in transaction_ids:
+                self._db.execute("DELETE FROM mempool WHERE id = ?", (transaction_id,))
+                self._release_payloads(transaction_id)
+
+    def waiting(self) -> list[Transaction]:
+        """The transactions that waited when the node stopped, in order of arrival."""
+        with _translated(self.path):
+            rows = self._db.execute("SELECT raw FROM mempool ORDER BY arrival").fetchall()
+        return [decode_transaction(raw) for (raw,) in rows]

@@ -1,0 +1,271 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgenode.ledger.chain import Chain, MissingDataError
+from edgenode.ledger.headers import UnknownParentError
+from edgenode.ledger.mempool import Mempool
+from edgenode.ledger.transaction import Update
+from edgenode.storage.chain import PARAMETERS_KEPT, SqliteChainStore
+from tests.ledger.builder import ALICE, BOB, CAROL, NOW, Bench, initial_parameters
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def copy(bench: Bench, onto: Bench, start: int = 1) -> None:
+    """Give `onto` all blocks and payloads of the other's chain from a height on."""
+    for height in range(start, bench.chain.head.height + 1):
+        block = bench.chain.block(bench.chain.at(height).id)
+        onto.chain.add_block(block, NOW)
+        for update in block.updates:
+            onto.chain.add_payload(bench.chain.payload(update.payload))
+
+
+def same_state(one: Bench, other: Bench) -> bool:
+    a, b = one.chain.state, other.chain.state
+    return (
+        one.chain.head.id == other.chain.head.id
+        and a.accounts == b.accounts
+        and a.models == b.models
+        and a.counted == b.counted
+        and all((p == q).all() for p, q in zip(a.parameters, b.parameters, strict=True))
+    )
+
+
+def test_a_round_averages_the_members_updates_by_examples(bench):
+    pairs = [bench.update(ALICE, 100, examples=30), bench.update(BOB, 200, examples=10)]
+    for _, payload in pairs:
+        bench.chain.add_payload(payload)
+    block = bench.add(bench.block(*(u for u, _ in pairs)))
+    assert bench.parameters() == [v + 125 for v in initial_parameters().tolist()]
+    state = block.coinbase.models[0]
+    assert (state.round, state.updates, state.examples) == (1, 2, 40)
+
+
+def test_a_stale_update_counts_with_its_discount(bench):
+    stale, payload = bench.update(BOB, 200)
+    bench.grow(1)
+    fresh, other = bench.update(ALICE, 100)
+    bench.chain.add_payload(payload)
+    bench.chain.add_payload(other)
+    bench.add(bench.block(fresh, stale))
+    expected = round((100 * 256 + 200 * 128) / (256 + 128))
+    assert bench.parameters()[0] == expected
+
+
+def test_mining_pays_and_transfers_move_coins(bench):
+    bench.grow(2)
+    bench.add(bench.block(bench.transfer(ALICE, BOB, 500, 0, fee=20), miner=CAROL))
+    assert (bench.balance(ALICE), bench.balance(BOB), bench.balance(CAROL)) == (1480, 500, 1020)
+
+
+def test_coins_received_in_a_block_can_be_spent_in_it(bench):
+    bench.grow(1)
+    bench.add(bench.block(bench.transfer(ALICE, BOB, 500, 0), bench.transfer(BOB, CAROL, 400, 0)))
+    assert (bench.balance(BOB), bench.balance(CAROL)) == (99, 400)
+
+
+def test_an_orphan_is_refused_until_its_parent_is_here(bench):
+    other = Bench()
+    first, second = other.add(other.block()), other.add(other.block())
+    with pytest.raises(UnknownParentError):
+        bench.add(second)
+    bench.add(first)
+    bench.add(second)
+    assert same_state(bench, other)
+
+
+def test_blocks_whose_payloads_come_late_wait_for_them(bench):
+    other = Bench()
+    update, payload = other.update()
+    other.chain.add_payload(payload)
+    block = other.add(other.block(update))
+    bench.add(block)
+    assert bench.chain.head.height == 0
+    assert bench.chain.wanted(10).updates == (update,)
+    bench.chain.add_payload(payload)
+    bench.chain.advance()
+    assert same_state(bench, other)
+    assert bench.chain.wanted(10).updates == ()
+
+
+def test_headers_alone_make_their_blocks_wanted(bench):
+    other = Bench()
+    other.grow(5)
+    for height in range(1, 6):
+        bench.chain.add_header(other.chain.at(height).header, NOW)
+    assert bench.chain.wanted(3).blocks == tuple(other.chain.at(h).id for h in (1, 2, 3))
+    assert bench.chain.best_header().height == 5
+    assert bench.chain.head.height == 0
+
+
+def test_the_heavier_branch_wins_and_everything_rolls_back_and_forth(bench):
+    bench.round(ALICE)
+    other = Bench()
+    copy(bench, other)
+    other.chain.advance()
+    bench.round(ALICE, delta=50)
+    bench.add(bench.block(bench.transfer(ALICE, BOB, 700, 0)))
+    before = bench.chain.state
+    for _ in range(3):
+        other.round(BOB, CAROL, delta=-30, miner=BOB)
+    copy(other, bench, start=2)
+    change, _ = bench.chain.advance()
+    assert [b.coinbase.height for b in change.disconnected] == [3, 2]
+    assert [b.coinbase.height for b in change.connected] == [2, 3, 4]
+    assert same_state(bench, other)
+    assert before.accounts != bench.chain.state.accounts
+
+
+def test_of_two_equal_branches_the_first_stays(bench):
+    other = Bench()
+    theirs = other.add(other.block(miner=BOB))
+    ours = bench.add(bench.block(miner=ALICE))
+    bench.add(theirs)
+    assert bench.chain.head.id == ours.id
+
+
+def test_a_branch_that_turns_out_invalid_leaves_the_head_where_it_was(bench):
+    bench.grow(2)
+    other = Bench()
+    other.add(other.block(miner=BOB))
+    good = other.chain.block(other.chain.head.id)
+    spoiled = other.block(miner=BOB)
+    spoiled = replace(
+        spoiled, transactions=(replace(spoiled.coinbase, reward=10**6), *spoiled.transactions[1:])
+    )
+    spoiled = other.sealed(spoiled, BOB)
+    # A third block on top of the bad one makes its branch the heaviest.
+    other.chain.add_block(spoiled, NOW)
+    bad_entry = other.chain.tree.get(spoiled.id)
+    top = other.block(miner=BOB, seconds=200)
+    top = other.sealed(
+        replace(
+            top,
+            header=replace(top.header, previous=bad_entry.id),
+            transactions=(replace(top.coinbase, height=3), *top.transactions[1:]),
+        ),
+        BOB,
+    )
+    top = other.signed(top, BOB)
+    head = bench.chain.head
+    bench.chain.add_block(good, NOW)
+    bench.chain.add_block(spoiled, NOW)
+    bench.chain.add_block(top, NOW)
+    change, refusals = bench.chain.advance()
+    assert change is None
+    assert [str(r.rejected.rule) for r in refusals] == ["coinbase_reward"]
+    assert bench.chain.head is head
+    assert not bench.store.has_block(spoiled.id)
+    assert not bench.store.has_block(top.id)
+    assert bench.store.has_block(good.id)
+
+
+def test_a_reopened_store_gives_the_same_state(tmp_path):
+    bench = Bench()
+    path = tmp_path / "chain.db"
+    bench.store = SqliteChainStore(path, bench.genesis.id)
+    bench.chain = Chain(bench.genesis, (initial_parameters(),), bench.store)
+    bench.round(ALICE, BOB)
+    bench.grow(2)
+    bench.add(bench.block(bench.transfer(ALICE, BOB, 5, 0)))
+    again = Bench()
+    again.store = SqliteChainStore(path, bench.genesis.id)
+    again.chain = Chain(bench.genesis, (initial_parameters(),), again.store)
+    assert same_state(bench, again)
+    again.grow(1)
+
+
+def test_parameters_too_old_to_be_kept_are_recomputed(bench):
+    expected = {}
+    for n in range(PARAMETERS_KEPT + 10):
+        if n % 3:
+            bench.grow(1)
+        else:
+            bench.round(ALICE, BOB, delta=n)
+        expected[bench.chain.head.height] = bench.parameters()
+    assert (
+        bench.store.parameters(bench.chain.block(bench.chain.at(1).id).coinbase.models[0].root)
+        is None
+    )
+    for height in (1, 2, 5, bench.chain.head.height):
+        recomputed = bench.chain.parameters_at(bench.chain.at(height))
+        assert recomputed[0].tolist() == expected[height]
+
+
+def test_wrong_genesis_parameters_are_an_error(bench):
+    with pytest.raises(ValueError, match="genesis names"):
+        Chain(bench.genesis, (initial_parameters() + np.int32(1),), bench.store)
+
+
+def test_a_store_that_lacks_what_it_promised_says_so(bench):
+    bench.grow(3)
+    bench.store._db.execute("DELETE FROM block WHERE on_chain = 2")
+    with pytest.raises((MissingDataError, UnknownParentError)):
+        Chain(bench.genesis, (initial_parameters(),), bench.store)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), min_size=1, max_size=14), st.randoms()
+)
+def test_the_order_of_arrival_does_not_matter(steps, random):
+    """Two branches grown anyhow end in one state, in whatever order their parts arrive."""
+    branches = {"a": Bench(), "b": Bench()}
+    miners = {"a": ALICE, "b": BOB}
+    for name, with_update in steps:
+        bench = branches[name]
+        if with_update:
+            bench.round(CAROL, miners[name], delta=len(name), miner=miners[name])
+        else:
+            bench.grow(1, miner=miners[name])
+    heights = {name: bench.chain.head.work for name, bench in branches.items()}
+    if heights["a"] == heights["b"]:
+        branches["a"].grow(1)
+    best = max(branches.values(), key=lambda bench: bench.chain.head.work)
+    target = Bench()
+    payloads = []
+    queue = []
+    for bench in branches.values():
+        blocks = [bench.chain.block(e.id) for e in reversed(list(bench.chain.head.lineage()))][1:]
+        payloads += [bench.chain.payload(u.payload) for b in blocks for u in b.updates]
+        queue.append(blocks)
+    while any(queue) or payloads:
+        source = random.choice([q for q in [*queue, payloads] if q])
+        if source is payloads:
+            payload = payloads.pop(random.randrange(len(payloads)))
+            target.chain.add_payload(payload)
+        else:
+            target.chain.add_block(source.pop(0), NOW)
+        target.chain.advance()
+    assert same_state(target, best)
+
+
+def test_the_mempool_follows_a_reorganisation(bench):
+    pool = Mempool(bench.genesis, bench.chain.tree.get)
+    update, payload = bench.update(ALICE)
+    pool.add_update(update, bench.chain.state)
+    bench.chain.add_payload(payload)
+    other = Bench()
+    bench.add(bench.block(update))
+    assert pool.follow(bench.chain.state, []) == []
+    assert len(pool) == 0
+    for _ in range(2):
+        other.round(BOB, miner=BOB)
+    copy(other, bench)
+    change, _ = bench.chain.advance()
+    undone = [t for b in change.disconnected for t in b.transactions]
+    assert pool.follow(bench.chain.state, undone) == []
+    assert pool.ids() == [update.id], "its base, genesis, is an ancestor of both branches"
+    assert isinstance(pool.get(update.id), Update)
+    other.grow(1, miner=BOB)
+    copy(other, bench, start=3)
+    bench.chain.advance()
+    dropped = pool.follow(bench.chain.state, [])
+    assert [str(r.rule) for _, r in dropped] == ["update_base_stale"]
