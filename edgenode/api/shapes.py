@@ -1,0 +1,336 @@
+"""The JSON shapes of the local API, one record for each; docs/local-api.md is their manual.
+
+Block ids are strings in Bitcoin's order, as people read them; other hashes, keys and signatures
+are hexadecimal strings. Times are Unix seconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from edgenode.api.json_record import Json, ShapeError, from_json, to_json
+from edgenode.ledger.hashes import display, from_display
+from edgenode.ledger.template import Work
+from edgenode.ledger.transaction import EXTRANONCE_BYTES
+
+__all__ = ["ShapeError", "from_json", "to_json"]  # records go through these two
+
+REPORTING_SERVICES = ("collector", "trainer", "miner", "exporter")
+"""Services that may report; the gossip service is the one that they report to."""
+
+STATE_LIMIT = 200
+"""Characters of a service's state: a line on a screen."""
+
+VALUES_LIMIT = 64
+"""Values of a report: three times what the busiest service has."""
+
+COINBASE_PART_LIMIT = 512
+"""Bytes before or after the extranonce: a coinbase has at most 422 bytes."""
+
+BRANCH_LIMIT = 16
+"""Hashes of a merkle branch: 2^16 transactions, where a block has at most 321."""
+
+_VALUE_NAME = re.compile(r"[a-z0-9_]{1,64}")
+_WORK_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_COMPACT = re.compile(r"[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class HeadModel:
+    """A model at a block: what the block's coinbase commits to, by the model's name."""
+
+    name: str
+    round: int
+    updates: int
+    examples: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The tip of the heaviest valid chain.
+
+    Attributes:
+        id: Block id.
+        height: Height; genesis has 0.
+        time: The block's own time.
+        target: Compact target of the block, 8 hexadecimal digits.
+        difficulty: Expected hashes of the next block, relative to the genesis limit.
+        work: Hashes that the whole chain took on average, as "0x…" (it exceeds 64 bits).
+        expected_hashes: Mean number of hashes of the next block.
+        next_target: Compact target of the next block.
+        interval: Seconds since the parent; 0 for genesis.
+        models: Each model at this block.
+    """
+
+    id: str
+    height: int
+    time: int
+    target: str
+    difficulty: float
+    work: str
+    expected_hashes: int
+    next_target: str
+    interval: int
+    models: tuple[HeadModel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went through one UDP socket since the service started."""
+
+    datagrams_sent: int = 0
+    datagrams_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    datagrams_dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BothTraffic:
+    """The traffic of the two sockets."""
+
+    sync: Traffic
+    broadcast: Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class MempoolCounts:
+    """Transactions that wait for a block."""
+
+    updates: int
+    transfers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The node at a glance; `balance` is the member's, in coins."""
+
+    node: str
+    version: str
+    ward: str
+    genesis: str
+    member: str
+    time: int
+    started: int
+    head: Head
+    best_header_height: int
+    syncing: bool
+    mempool: MempoolCounts
+    peers: int
+    balance: int
+    blocks_mined: int
+    reorganisations: int
+    traffic: BothTraffic
+    refused: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """A model of the ward, at the head."""
+
+    name: str
+    parameters: int
+    scale_bits: int
+    rule: str
+    codec: str
+    graph: str
+    round: int
+    updates: int
+    examples: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A peer; `round_trip` in seconds, `loss` between 0 and 1, both None until measured."""
+
+    address: str
+    height: int
+    round_trip: float | None
+    loss: float | None
+    connected: int
+    datagrams_sent: int
+    datagrams_received: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkMessage:
+    """Work under the name by which a nonce for it is handed in."""
+
+    id: str
+    work: Work
+
+    def to_json(self) -> dict[str, Json]:
+        """The answer to GET /v1/work."""
+        work = self.work
+        return {
+            "id": self.id,
+            "height": work.height,
+            "version": work.version,
+            "previous": display(work.previous),
+            "coinbase_head": work.coinbase_head.hex(),
+            "coinbase_tail": work.coinbase_tail.hex(),
+            "extranonce_bytes": EXTRANONCE_BYTES,
+            "branch": [sibling.hex() for sibling in work.branch],
+            "time": work.time,
+            "target": f"{work.target:08x}",
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> WorkMessage:
+        """Inverse of `to_json`.
+
+        Raises:
+            ShapeError: A field is missing, of another type, or out of its bounds.
+        """
+        raw = from_json(_RawWork, value)
+        if not _WORK_ID.fullmatch(raw.id):
+            raise ShapeError("id is no name of work")
+        if raw.extranonce_bytes != EXTRANONCE_BYTES:
+            raise ShapeError(f"extranonce_bytes is {raw.extranonce_bytes}, not {EXTRANONCE_BYTES}")
+        if len(raw.branch) > BRANCH_LIMIT:
+            raise ShapeError(f"branch has {len(raw.branch)} hashes, more than {BRANCH_LIMIT}")
+        if not _COMPACT.fullmatch(raw.target):
+            raise ShapeError("target is not 8 hexadecimal digits")
+        for name, number in (("height", raw.height), ("version", raw.version), ("time", raw.time)):
+            if not 0 <= number < 2**32:
+                raise ShapeError(f"{name} is not an unsigned 32-bit number")
+        try:
+            previous = from_display(raw.previous)
+        except ValueError:
+            raise ShapeError("previous is no block id") from None
+        work = Work(
+            height=raw.height,
+            version=raw.version,
+            previous=previous,
+            coinbase_head=_bytes("coinbase_head", raw.coinbase_head, COINBASE_PART_LIMIT),
+            coinbase_tail=_bytes("coinbase_tail", raw.coinbase_tail, COINBASE_PART_LIMIT),
+            branch=tuple(_bytes("branch", sibling, 32, exactly=True) for sibling in raw.branch),
+            time=raw.time,
+            target=int(raw.target, 16),
+        )
+        try:
+            work.target_number  # noqa: B018  (a target that does not expand must not reach a miner)
+        except ValueError as error:
+            raise ShapeError(str(error)) from None
+        return cls(raw.id, work)
+
+
+@dataclass(frozen=True, slots=True)
+class _RawWork:
+    id: str
+    height: int
+    version: int
+    previous: str
+    coinbase_head: str
+    coinbase_tail: str
+    extranonce_bytes: int
+    branch: tuple[str, ...]
+    time: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What a miner found: the 8-byte extranonce, the nonce, and the header's time."""
+
+    extranonce: bytes
+    nonce: int
+    time: int
+
+    def to_json(self) -> dict[str, Json]:
+        """The body of POST /v1/work/{id}."""
+        return {"extranonce": self.extranonce.hex(), "nonce": self.nonce, "time": self.time}
+
+    @classmethod
+    def from_json(cls, value: object) -> Solution:
+        """Inverse of `to_json`.
+
+        Raises:
+            ShapeError: A field is missing, of another type, or out of its bounds.
+        """
+        raw = from_json(_RawSolution, value)
+        for name, number in (("nonce", raw.nonce), ("time", raw.time)):
+            if not 0 <= number < 2**32:
+                raise ShapeError(f"{name} is not an unsigned 32-bit number")
+        extranonce = _bytes("extranonce", raw.extranonce, EXTRANONCE_BYTES, exactly=True)
+        return cls(extranonce, raw.nonce, raw.time)
+
+
+@dataclass(frozen=True, slots=True)
+class _RawSolution:
+    extranonce: str
+    nonce: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedBlock:
+    """The answer to a nonce that made a block."""
+
+    id: str
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReport:
+    """What a service says of itself; only numbers fit, so no sample and no address can leave.
+
+    Attributes:
+        state: "ok", or in a few words what is wrong.
+        values: Finite numbers by name (docs/metrics.md lists them).
+    """
+
+    state: str
+    values: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        """Check the bounds.
+
+        Raises:
+            ShapeError: The state is too long, or a name or value is not allowed.
+        """
+        if len(self.state) > STATE_LIMIT or not self.state.isprintable():
+            raise ShapeError(f"state must be at most {STATE_LIMIT} printable characters")
+        if len(self.values) > VALUES_LIMIT:
+            raise ShapeError(f"values has {len(self.values)} entries, more than {VALUES_LIMIT}")
+        for name, value in self.values.items():
+            if not _VALUE_NAME.fullmatch(name):
+                raise ShapeError(f"values: the name {name[:80]!r} is not of [a-z0-9_]")
+            if not math.isfinite(value):
+                raise ShapeError(f"values.{name} is not finite")
+
+
+@dataclass(frozen=True, slots=True)
+class LastReport:
+    """The last report of a service, `age` seconds old."""
+
+    state: str
+    age: float
+    values: Mapping[str, float]
+
+    @classmethod
+    def of(cls, report: ServiceReport, age: float) -> LastReport:
+        """A report that came `age` seconds ago."""
+        return cls(report.state, age, report.values)
+
+    def aged(self, seconds: float) -> LastReport:
+        """The same report, so much later."""
+        return replace(self, age=self.age + seconds)
+
+
+def _bytes(name: str, text: str, limit: int, *, exactly: bool = False) -> bytes:
+    # The length of the text is looked at first: no hexadecimal of any size is decoded.
+    if len(text) > 2 * limit or (exactly and len(text) != 2 * limit):
+        raise ShapeError(f"{name} must have {'' if exactly else 'at most '}{limit} bytes")
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        raise ShapeError(f"{name} is not hexadecimal") from None
+    if exactly and len(data) != limit:
+        raise ShapeError(f"{name} must have {limit} bytes")
+    return data
