@@ -1,0 +1,246 @@
+"""Accuracy on people that no box has seen: federated, each box alone, and all data in one place.
+
+    python -m bench.accuracy                      # all five splits
+    python -m bench.accuracy --splits 9,10        # one: people 9 and 10 held out
+    python -m bench.accuracy --rounds 28 --steps 80 --rate 0.01 --json
+
+Eight people are with four boxes, two with each; the other two are held out for testing. Windows
+arrive over the first two thirds of the rounds. In each round each box trains from the shared
+parameters; the mean of the results, weighted by examples, is the next round's beginning. `alone`
+is the same without the mean; `central` trains on all boxes' windows with four times the steps, so
+that as many steps are taken in all. No network, no ledger: the learning alone, by the node's code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from datasets.recordings import PEOPLE, Series, load
+from edgenode.tasks.activity.windows import Window, WindowCutter
+from edgenode.tasks.registry import find_task
+from edgenode.tasks.stream import Annotation, SampleBlock
+from edgenode.tasks.task import Schedule, Task
+from edgenode.training.graph import Floats, Graph
+from edgenode.training.held_out import Memory
+from edgenode.training.interpreter import load_graph
+from edgenode.training.local import evaluate, train_round
+from edgenode.training.reservoir import Examples
+
+PAIRS = tuple((person, person + 1) for person in range(1, PEOPLE, 2))
+# Samples lost between two recordings: the patient changes.
+PAUSE = 50
+
+
+def windows_of(recordings: list[Series], stream: int) -> Iterator[Window]:
+    """One sensor's stream: a recording after the other, with a pause between them."""
+    cutter = WindowCutter()
+    first = 0
+    for series in recordings:
+        cutter.annotate(Annotation(stream, first, series.exercise))
+        yield from cutter.feed(SampleBlock(stream, first, series.values))
+        first += len(series.values) + PAUSE
+
+
+def in_turns(recordings: list[Series], people: tuple[int, int]) -> list[Series]:
+    """The recordings of two people, first one of the one, then one of the other."""
+    one, other = ([s for s in recordings if s.person == person] for person in people)
+    return [series for pair in zip(one, other, strict=True) for series in pair]
+
+
+class Box:
+    """A node's learning: its windows as they arrive, its memory, its local rounds."""
+
+    def __init__(self, task: Task, windows: list[Window], capacity: int, seed: int) -> None:
+        self.memory = Memory.of(capacity, task.input_shape, task.classes, seed)
+        self._task = task
+        self._windows = windows
+        self._arrived = 0
+        self._random = np.random.default_rng(seed)
+        self.cpu: list[float] = []
+
+    def collect(self, share: float) -> None:
+        """Let windows arrive, up to a share of all."""
+        until = min(len(self._windows), round(share * len(self._windows)))
+        for window in self._windows[self._arrived : until]:
+            self.memory.add(window.x, window.label, window.stream, window.first, len(window.x))
+        self._arrived = until
+
+    def train(self, graph: Graph, parameters: Floats, schedule: Schedule) -> tuple[Floats, int]:
+        """One local round: the new parameters, and the examples that they come from."""
+        start = time.process_time()
+        result = train_round(
+            graph,
+            parameters,
+            self.memory.training,
+            schedule,
+            random=self._random,
+            augment=self._task.augment,
+        )
+        self.cpu.append(time.process_time() - start)
+        return result.parameters, result.examples
+
+
+def weighted_mean(results: list[tuple[Floats, int]]) -> Floats:
+    """The paper's equation 2, in float64."""
+    total = sum(examples for _, examples in results)
+    mean = np.zeros(len(results[0][0]), np.float64)
+    for parameters, examples in results:
+        mean += parameters.astype(np.float64) * (examples / total)
+    return mean.astype(np.float32)
+
+
+@dataclasses.dataclass(slots=True)
+class Outcome:
+    """Accuracy on the held-out people by round, of each way of learning."""
+
+    people: tuple[int, int]
+    federated: list[float] = dataclasses.field(default_factory=list)
+    central: list[float] = dataclasses.field(default_factory=list)
+    alone: list[list[float]] = dataclasses.field(default_factory=list)
+    own: list[float | None] = dataclasses.field(default_factory=list)
+    examples: int = 0
+    tested: int = 0
+    cpu_seconds: float = 0.0
+
+
+def run_split(  # noqa: PLR0917
+    graph: Graph,
+    task: Task,
+    recordings: list[Series],
+    options: argparse.Namespace,
+    schedule: Schedule,
+    held_out: tuple[int, int],
+) -> Outcome:
+    """All ways of learning, with one pair of people held out."""
+    streams = {
+        pair: list(windows_of(in_turns(recordings, pair), stream))
+        for stream, pair in enumerate(PAIRS)
+    }
+    tested = streams.pop(held_out)
+    test = Examples(np.stack([w.x for w in tested]), np.array([w.label for w in tested], np.int32))
+    genesis = (task.genesis_parameters() * 2.0**-24).astype(np.float32)
+    outcome = Outcome(held_out, tested=len(test), alone=[[] for _ in streams])
+
+    def boxes() -> list[Box]:
+        return [
+            Box(task, windows, options.capacity, options.seed * 100 + n)
+            for n, windows in enumerate(streams.values())
+        ]
+
+    def tested_accuracy(parameters: Floats) -> float:
+        return evaluate(graph, parameters, test).overall or 0.0
+
+    shares = [min(1.0, (r + 1) / (options.rounds * 2 / 3)) for r in range(options.rounds)]
+    if "federated" in options.ways:
+        fleet, parameters = boxes(), genesis
+        for share in shares:
+            for box in fleet:
+                box.collect(share)
+            parameters = weighted_mean([box.train(graph, parameters, schedule) for box in fleet])
+            outcome.federated.append(tested_accuracy(parameters))
+        outcome.cpu_seconds = max(float(np.mean(box.cpu)) for box in fleet)
+        outcome.examples = sum(len(box.memory.training) for box in fleet)
+        outcome.own = [
+            evaluate(graph, parameters, box.memory.held_out.content()).overall for box in fleet
+        ]
+    if "alone" in options.ways:
+        for n, box in enumerate(boxes()):
+            parameters = genesis
+            for share in shares:
+                box.collect(share)
+                parameters, _ = box.train(graph, parameters, schedule)
+                outcome.alone[n].append(tested_accuracy(parameters))
+    if "central" in options.ways:
+        # All boxes' windows, in the order in which they arrive.
+        fleet = boxes()
+        together = Box(task, [], options.capacity * len(fleet), options.seed * 100 + 99)
+        fourfold = dataclasses.replace(schedule, steps=schedule.steps * len(fleet))
+        parameters = genesis
+        for box in fleet:
+            box.memory = together.memory
+        for share in shares:
+            for box in fleet:
+                box.collect(share)
+            parameters, _ = together.train(graph, parameters, fourfold)
+            outcome.central.append(tested_accuracy(parameters))
+    return outcome
+
+
+def percent(values: list[float]) -> str:
+    """The last accuracy of a list, in percent."""
+    return f"{100 * values[-1]:5.1f}" if values else "    -"
+
+
+def report(outcomes: list[Outcome]) -> None:
+    """Print a table, a row for each split."""
+    print("held out   federated  alone: mean (each)                    central   CPU s/round")
+    for outcome in outcomes:
+        last: list[float] = [100 * box[-1] for box in outcome.alone if box]
+        each = " ".join(f"{value:.1f}" for value in last)
+        each_alone = f"{np.mean(last):5.1f} ({each})" if last else "    -"
+        print(
+            f"{outcome.people[0]:2} and {outcome.people[1]:2}   {percent(outcome.federated)}     "
+            f"{each_alone:37} {percent(outcome.central)}   {outcome.cpu_seconds:.2f}"
+        )
+
+    def mean(values: list[list[float]]) -> str:
+        return f"{100 * np.mean([v[-1] for v in values]):5.1f}" if all(values) else "    -"
+
+    alone = [box for outcome in outcomes for box in outcome.alone]
+    print(
+        f"mean        {mean([o.federated for o in outcomes])}     {mean(alone):37} "
+        f"{mean([o.central for o in outcomes])}"
+    )
+
+
+def main() -> int:
+    """Run the splits and print the table; returns the exit status."""
+    task = find_task("activity")
+    default = task.schedule
+    parser = argparse.ArgumentParser(prog="python -m bench.accuracy", description=__doc__)
+    parser.add_argument("--recordings", type=Path, default=Path("var/recordings.npz"))
+    parser.add_argument("--splits", nargs="*", default=[f"{a},{b}" for a, b in PAIRS])
+    parser.add_argument("--ways", nargs="*", default=["federated", "alone", "central"])
+    parser.add_argument("--rounds", type=int, default=28)
+    parser.add_argument("--steps", type=int, default=default.steps)
+    parser.add_argument("--rate", type=float, default=default.learning_rate)
+    parser.add_argument("--momentum", type=float, default=default.momentum_factor)
+    parser.add_argument("--capacity", type=int, default=2048, help="places in a box's reservoir")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runtime", default="tflite")
+    parser.add_argument("--plain", action="store_true", help="no augmentation")
+    parser.add_argument("--json", action="store_true", help="one document with every round")
+    options = parser.parse_args()
+    graph = load_graph(task.model_file(options.runtime), options.runtime)
+    if options.plain:
+        task = dataclasses.replace(task, augment=None)
+    schedule = dataclasses.replace(
+        default,
+        steps=options.steps,
+        learning_rate=options.rate,
+        momentum_factor=options.momentum,
+    )
+    recordings = load(options.recordings)
+    outcomes = []
+    for split in options.splits:
+        first, second = (int(person) for person in split.split(","))
+        if (first, second) not in PAIRS:
+            parser.error(f"--splits {split}: the pairs are {PAIRS}")
+        outcomes.append(run_split(graph, task, recordings, options, schedule, (first, second)))
+    if options.json:
+        print(json.dumps([dataclasses.asdict(outcome) for outcome in outcomes]))
+    else:
+        report(outcomes)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""What the rest of the node needs to know of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A parameter on the chain is an int32: value = integer · 2⁻²⁴.
+FRACTION_BITS = 24
+
+# Examples, and the source of randomness, to examples of the same shape, varied.
+Augmentation = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+
+
+class TaskError(ValueError):
+    """A task is unknown or its files are not as they should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How a node trains on a task, chosen by experiment (docs/training.md).
+
+    Attributes:
+        steps: Steps of a local round, at most.
+        learning_rate: Learning rate of SGD.
+        momentum_factor: Momentum factor of SGD; momentum begins at zero in each round.
+    """
+
+    steps: int
+    learning_rate: float
+    momentum_factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task: its model's files, the shape of its examples and the names of its classes.
+
+    Attributes:
+        name: Name, as in configuration files and on the chain.
+        folder: Where the task's files lie.
+        input_shape: Shape of one example.
+        class_names: Name of each label, in order.
+        schedule: How it is trained.
+        augment: Varies a batch of training examples, or None.
+    """
+
+    name: str
+    folder: Path
+    input_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    schedule: Schedule
+    augment: Augmentation | None = None
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def genesis_file(self) -> Path:
+        """File of the parameters with which a chain begins: int32, little-endian."""
+        return self.folder / "parameters.bin"
+
+    def model_file(self, runtime: str) -> Path:
+        """The .tflite file that trains fastest in a runtime ("tflite" or "litert")."""
+        form = "model-matmul.tflite" if runtime == "litert" else "model.tflite"
+        return self.folder / form
+
+    def genesis_parameters(self) -> NDArray[np.int32]:
+        """Read the genesis parameters: fixed point, value = integer · 2**-24.
+
+        Raises:
+            TaskError: The file is missing or its length is no multiple of four.
+        """
+        try:
+            content = self.genesis_file.read_bytes()
+        except OSError as error:
+            raise TaskError(f"cannot read {self.genesis_file}: {error.strerror}") from error
+        if not content or len(content) % 4:
+            raise TaskError(f"{self.genesis_file} has {len(content)} bytes, no multiple of 4")
+        return np.frombuffer(content, "<i4").astype(np.int32)

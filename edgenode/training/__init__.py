@@ -1,0 +1,1 @@
+"""Training on the node: a stateless graph in a TensorFlow Lite runtime, and rounds around it."""

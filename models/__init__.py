@@ -1,0 +1,1 @@
+"""Training graphs, built with TensorFlow: never on a node. See docs/training.md."""
