@@ -1,0 +1,106 @@
+"""Key files: 32 secret bytes as one line of 64 hexadecimal digits, for their owner's eyes only."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+KEY_BYTES = 32
+
+# A key, a comment and some blank lines; nothing longer is a key file.
+_FILE_BYTES_LIMIT = 4096
+_KEY = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class KeyFileError(Exception):
+    """A key file cannot be used or written; the text says which, why, and what to do."""
+
+
+def write_key(path: Path, key: bytes, comment: str) -> None:
+    """Create a key file, durably, and never over another one.
+
+    Args:
+        path: The file; its directory must exist.
+        key: The 32 secret bytes.
+        comment: One line that says what the key is.
+
+    Raises:
+        KeyFileError: There is a file already, or it cannot be written.
+    """
+    assert len(key) == KEY_BYTES
+    assert "\n" not in comment
+    # Written under another name and linked: whoever opens the path finds the whole key, and a
+    # file that is there stays. rename would replace it.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(f"# {comment}\n{key.hex()}\n")
+                file.flush()
+                os.fsync(descriptor)
+            os.link(draft, path)
+        finally:
+            with suppress(FileNotFoundError):
+                draft.unlink()
+        _sync_directory(path.parent)
+    except FileExistsError:
+        raise KeyFileError(
+            f"{path}: there is a file already, and a lost key cannot be made again; move it away "
+            "if it is not needed"
+        ) from None
+    except OSError as error:
+        raise KeyFileError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def read_key(path: Path) -> bytes:
+    """Read the 32 secret bytes of a key file.
+
+    Raises:
+        KeyFileError: It is missing, others than its owner may open it, or it holds no key.
+    """
+    try:
+        # O_NONBLOCK: a FIFO under this name must not hold up the start.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise KeyFileError(f"{path}: is no regular file")
+            if status.st_mode & 0o077:
+                raise KeyFileError(
+                    f"{path}: has mode {stat.S_IMODE(status.st_mode):04o}, so that others than "
+                    f"its owner may open it; run: chmod 600 {path}"
+                )
+            raw = file.read(_FILE_BYTES_LIMIT + 1)
+    except FileNotFoundError:
+        raise KeyFileError(
+            f"{path}: there is no such file; create it with `edgenode key create`"
+        ) from None
+    except OSError as error:
+        raise KeyFileError(f"{path}: cannot be read: {error.strerror}") from None
+    return _key_in(path, raw)
+
+
+def _key_in(path: Path, raw: bytes) -> bytes:
+    # The content never appears in an error: errors go to logs.
+    text = raw.decode("ascii", errors="replace")
+    lines = [line.strip() for line in text.splitlines()]
+    keys = [line for line in lines if line and not line.startswith("#")]
+    if len(raw) > _FILE_BYTES_LIMIT or len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+        raise KeyFileError(
+            f"{path}: is no key file; it must hold one line of {2 * KEY_BYTES} hexadecimal digits "
+            "and else only comments that begin with #"
+        )
+    return bytes.fromhex(keys[0])
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
