@@ -1,0 +1,1 @@
+"""The exporter: what the local API knows, as metrics for Prometheus."""

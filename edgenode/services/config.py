@@ -1,0 +1,259 @@
+"""The node's configuration: one TOML file for all its services (docs/configuration.md).
+
+Each service reads the whole file, so that a mistake anywhere is found at the first start, and
+uses its own part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from edgenode.collector.settings import (
+    DEFAULT_COMMIT_WITHIN_S,
+    DEFAULT_MAX_BYTES,
+    CollectorSettings,
+)
+from edgenode.exporter.settings import ExporterSettings
+from edgenode.gossip.settings import GossipSettings
+from edgenode.mining.settings import DEFAULT_SHARE, DEFAULT_THREADS, MinerSettings
+from edgenode.services.toml_table import ConfigError, TomlFile
+from edgenode.training.settings import DEFAULT_RESERVOIR, TrainerSettings
+
+__all__ = ["DEFAULT_CONFIG", "ConfigError", "NodeSettings", "load", "start"]
+
+DEFAULT_CONFIG = Path("/etc/edgenode/edgenode.toml")
+DEFAULT_STATE = "/var/lib/edgenode"
+DEFAULT_API = "/run/edgenode/node.sock"
+CONFIG_VARIABLE = "EDGENODE_CONFIG"
+
+EXIT_BAD_FILE = 5
+"""The same status as the `edgenode` command's for an unusable file."""
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "node": ("name", "state", "api", "genesis"),
+    "gossip": ("sync", "broadcast", "seeds", "ward_key", "member_key", "advertise"),
+    "collector": ("adapter", "sensors", "max_bytes", "max_age_s", "commit_within_s"),
+    "trainer": (
+        "model",
+        "runtime",
+        "threads",
+        "reservoir",
+        "steps",
+        "learning_rate",
+        "momentum_factor",
+    ),
+    "miner": ("threads", "share"),
+    "exporter": ("listen",),
+}
+"""Every table and its keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """All that a node is configured with.
+
+    Attributes:
+        path: The file.
+        name: The node's name.
+        api: The Unix socket of the local API.
+        gossip: For the gossip service.
+        miner: For the miner.
+        exporter: For the exporter.
+        collector: For the collector; None on a node without sensors.
+        trainer: For the trainer; None on a node that does not train.
+    """
+
+    path: Path
+    name: str
+    api: Path
+    gossip: GossipSettings
+    miner: MinerSettings
+    exporter: ExporterSettings
+    collector: CollectorSettings | None
+    trainer: TrainerSettings | None
+
+    def for_collector(self) -> CollectorSettings:
+        """The collector's settings.
+
+        Raises:
+            ConfigError: The file has none.
+        """
+        if self.collector is None:
+            raise ConfigError(
+                f"{self.path}: there is no [collector] table; the collector needs one with "
+                "adapter and sensors"
+            )
+        return self.collector
+
+    def for_trainer(self) -> TrainerSettings:
+        """The trainer's settings.
+
+        Raises:
+            ConfigError: The file has none.
+        """
+        if self.trainer is None:
+            raise ConfigError(
+                f"{self.path}: there is no [trainer] table; the trainer needs one with model"
+            )
+        return self.trainer
+
+
+def load(path: Path) -> NodeSettings:
+    """Read and check a node's configuration file; nothing that it names is opened.
+
+    Raises:
+        ConfigError: The file or something in it is unusable.
+    """
+    file = TomlFile(path)
+    file.expect_tables(TABLES)
+    node = file.table("node", TABLES["node"])
+    if node is None:
+        raise ConfigError(f"{path}: there is no [node] table; it must give at least the name")
+    state = node.path("state", DEFAULT_STATE)
+    name, api = node.text("name"), node.path("api", DEFAULT_API)
+    samples = state / "samples" / "samples.db"
+    genesis = node.path("genesis", "genesis.toml")
+    here = path.absolute().parent
+    # What belongs to [node] is checked with the gossip service's defaults first, so that an error
+    # is reported in the table where the key stands.
+    gossip = node.build(
+        lambda: GossipSettings(
+            name=name,
+            directory=state / "gossip",
+            api=api,
+            genesis=genesis,
+            ward_key=here / "ward.key",
+            member_key=here / "member.key",
+        )
+    )
+    return NodeSettings(
+        path=path,
+        name=name,
+        api=api,
+        gossip=_gossip(file, gossip),
+        miner=_miner(file),
+        exporter=_exporter(file),
+        collector=_collector(file, samples),
+        trainer=_trainer(file, state / "trainer", samples),
+    )
+
+
+def start(service: str, argv: Sequence[str] | None = None) -> NodeSettings:
+    """What the `main` of each service does first: arguments, logging, configuration.
+
+    Args:
+        service: Name of the service, such as "miner".
+        argv: Arguments without the program's name; None for those of the process.
+
+    Raises:
+        SystemExit: Help was asked for, an argument is wrong (status 2) or the configuration is
+            unusable (status 5); the reason is on stderr.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"edgenode-{service}", description=f"The {service} service of an edgenode node."
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)),
+        metavar="FILE",
+        help=f"the node's configuration (default: ${CONFIG_VARIABLE} or {DEFAULT_CONFIG})",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log what is done in detail")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('edgenode')}")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if arguments.verbose else logging.INFO,
+        format="%(levelname)s %(name)s: %(message)s",  # the journal adds the time
+        stream=sys.stderr,
+    )
+    try:
+        settings = load(arguments.config)
+        if service == "collector":
+            settings.for_collector()
+        if service == "trainer":
+            settings.for_trainer()
+    except ConfigError as error:
+        print(f"edgenode-{service}: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_BAD_FILE) from None
+    return settings
+
+
+def _gossip(file: TomlFile, node: GossipSettings) -> GossipSettings:
+    table = file.table("gossip", TABLES["gossip"])
+    if table is None:
+        return node
+    return table.build(
+        lambda: replace(
+            node,
+            sync=table.address("sync", node.sync),
+            broadcast=table.address("broadcast", node.broadcast),
+            seeds=table.addresses("seeds"),
+            ward_key=table.path("ward_key", str(node.ward_key)),
+            member_key=table.path("member_key", str(node.member_key)),
+            advertise=table.optional_address("advertise"),
+        )
+    )
+
+
+def _collector(file: TomlFile, samples: Path) -> CollectorSettings | None:
+    table = file.table("collector", TABLES["collector"])
+    if table is None:
+        return None
+    return table.build(
+        lambda: CollectorSettings(
+            adapter=table.text("adapter"),
+            sensors=table.texts("sensors"),
+            database=samples,
+            max_bytes=table.integer("max_bytes", DEFAULT_MAX_BYTES),
+            max_age_s=table.optional_number("max_age_s"),
+            commit_within_s=table.number("commit_within_s", DEFAULT_COMMIT_WITHIN_S),
+        )
+    )
+
+
+def _trainer(file: TomlFile, directory: Path, samples: Path) -> TrainerSettings | None:
+    table = file.table("trainer", TABLES["trainer"])
+    if table is None:
+        return None
+    return table.build(
+        lambda: TrainerSettings(
+            model=table.text("model"),
+            directory=directory,
+            samples=samples,
+            runtime=table.text("runtime", "tflite"),
+            threads=table.integer("threads", 1),
+            reservoir=table.integer("reservoir", DEFAULT_RESERVOIR),
+            steps=table.optional_integer("steps"),
+            learning_rate=table.optional_number("learning_rate"),
+            momentum_factor=table.optional_number("momentum_factor"),
+        )
+    )
+
+
+def _miner(file: TomlFile) -> MinerSettings:
+    table = file.table("miner", TABLES["miner"])
+    if table is None:
+        return MinerSettings()
+    return table.build(
+        lambda: MinerSettings(
+            threads=table.integer("threads", DEFAULT_THREADS),
+            share=table.number("share", DEFAULT_SHARE),
+        )
+    )
+
+
+def _exporter(file: TomlFile) -> ExporterSettings:
+    table = file.table("exporter", TABLES["exporter"])
+    if table is None:
+        return ExporterSettings()
+    return table.build(
+        lambda: ExporterSettings(listen=table.address("listen", ExporterSettings().listen))
+    )

@@ -1,0 +1,239 @@
+"""A configuration file is read in full, and a mistake in it is reported with its place."""
+
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgenode.services.config import TABLES, ConfigError, load, start
+from edgenode.tasks.registry import TASKS
+
+DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+COMPLETE = """\
+[node]
+name = "bed-1"
+state = "state"
+api = "run/node.sock"
+genesis = "ward/genesis.toml"
+
+[gossip]
+sync = "127.0.0.1:7170"
+broadcast = "[::1]:7171"
+seeds = ["10.0.0.7:7070", "bed-2.ward:7070", "[fe80::1]:7070"]
+ward_key = "keys/ward.key"
+member_key = "/keys/member.key"
+advertise = "192.0.2.1:7070"
+
+[collector]
+adapter = "bluez:hci0"
+sensors = ["F0:0E:00:00:00:01"]
+max_bytes = 2000000
+max_age_s = 3600
+commit_within_s = 2
+
+[trainer]
+model = "activity"
+runtime = "litert"
+threads = 2
+reservoir = 1000
+steps = 7
+learning_rate = 0.5
+momentum_factor = 0
+
+[miner]
+threads = 3
+share = 1
+
+[exporter]
+listen = "0.0.0.0:9999"
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "edgenode.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_every_key_reaches_the_settings(write, tmp_path):
+    settings = load(write(COMPLETE))
+
+    assert settings.name == settings.gossip.name == "bed-1"
+    assert settings.api == settings.gossip.api == tmp_path / "run/node.sock"
+    gossip = settings.gossip
+    assert gossip.directory == tmp_path / "state/gossip"
+    assert gossip.genesis == tmp_path / "ward/genesis.toml"
+    assert (gossip.sync, gossip.broadcast) == (("127.0.0.1", 7170), ("::1", 7171))
+    assert gossip.seeds == (("10.0.0.7", 7070), ("bed-2.ward", 7070), ("fe80::1", 7070))
+    assert gossip.ward_key == tmp_path / "keys/ward.key"
+    assert gossip.member_key == Path("/keys/member.key")
+    assert gossip.advertise == ("192.0.2.1", 7070)
+    collector = settings.for_collector()
+    assert collector.database == tmp_path / "state/samples/samples.db"
+    assert collector.sensors == ("F0:0E:00:00:00:01",)
+    assert (collector.max_bytes, collector.max_age_s) == (2000000, 3600.0)
+    assert collector.commit_within_s == 2.0
+    trainer = settings.for_trainer()
+    assert trainer.samples == collector.database
+    assert trainer.directory == tmp_path / "state/trainer"
+    assert (trainer.model, trainer.runtime, trainer.threads) == ("activity", "litert", 2)
+    assert trainer.reservoir == 1000
+    assert trainer.schedule.steps == 7
+    assert (trainer.schedule.learning_rate, trainer.schedule.momentum_factor) == (0.5, 0.0)
+    assert (settings.miner.threads, settings.miner.share) == (3, 1.0)
+    assert settings.exporter.listen == ("0.0.0.0", 9999)
+
+
+def test_a_name_is_enough_for_a_node_without_sensors(write):
+    path = write('[node]\nname = "gateway"\n')
+    settings = load(path)
+    assert settings.gossip.ward_key == path.parent / "ward.key"
+    assert settings.api == Path("/run/edgenode/node.sock")
+    with pytest.raises(ConfigError, match=r"no \[collector\] table.*adapter and sensors"):
+        settings.for_collector()
+    with pytest.raises(ConfigError, match=r"no \[trainer\] table"):
+        settings.for_trainer()
+
+
+def test_the_task_chooses_what_the_trainer_is_not_told(write):
+    trainer = load(write('[node]\nname = "a"\n[trainer]\nmodel = "activity"\n')).for_trainer()
+    assert trainer.schedule == TASKS["activity"].schedule
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "text"),
+    [
+        ("[collector]", "[colector]", 15, r'\[colector\].*did you mean "collector"'),
+        ("adapter =", "adaptor =", 16, r'adaptor.*did you mean "adapter"\?.*there are: adapter, '),
+        ('"bed-1"', "1", 2, r"\[node\] name: must be a string.* not 1$"),
+        ('"bed-1"', '"bed 1"', 2, r"'bed 1' is not 1 to 64 letters"),
+        ('name = "bed-1"', "", 1, r"\[node\]: name is missing"),
+        ('"run/node.sock"', '"' + "x" * 120 + '"', 4, r"api: .* at most 107"),
+        ("127.0.0.1:7170", "127.0.0.1", 8, r'sync: \'127.0.0.1\' is no address; write "host:port"'),
+        ("127.0.0.1:7170", "127.0.0.1:70700", 8, "sync: port 70700 is not in 1..65535"),
+        ("127.0.0.1:7170", "127.0.0.1:-1", 8, "is no address"),
+        ("127.0.0.1:7170", "ward.example:7170", 8, "no IP address of this machine"),
+        ("[::1]:7171", "::1:7171", 9, "is no address"),
+        ("[::1]:7171", "127.0.0.1:7170", 9, "port 7170 is also that of sync"),
+        ('"bed-2.ward:7070"', "7070", 10, "must hold strings only"),
+        ('["F0:0E:00:00:00:01"]', '"F0:0E:00:00:00:01"', 17, "must be an array of strings"),
+        ('["F0:0E:00:00:00:01"]', "[]", 17, "sensors: the list is empty"),
+        ('"F0:0E:00:00:00:01"', '"F0:0E:00:00:00"', 17, "is no address such as"),
+        ("max_bytes = 2000000", "max_bytes = 2e6", 18, "must be an integer, not 2000000.0"),
+        ("max_bytes = 2000000", "max_bytes = 3", 18, "3 is below 1048576"),
+        ('model = "activity"', 'model = "activty"', 23, r'no task "activty"; there are: "activi'),
+        ('"litert"', '"torch"', 24, 'neither "tflite" nor "litert"'),
+        ("threads = 2", "threads = true", 25, "must be an integer, not True"),
+        ("reservoir = 1000", "reservoir = 1", 26, "1 is not in 64..131072"),
+        ("steps = 7", "steps = 0", 27, "0 is not in 1..100000"),
+        ("learning_rate = 0.5", "learning_rate = nan", 28, "nan is not above 0"),
+        ("momentum_factor = 0", "momentum_factor = 1", 29, "1.0 is not in 0..1"),
+        ("threads = 3", "threads = 0", 32, r"\[miner\] threads: 0 is not in 1..64"),
+        ("share = 1", "share = 1.5", 33, "1.5 is not in 0.01..1"),
+        ("share = 1", "share = nan", 33, "nan is not in"),
+        ("0.0.0.0:9999", "localhost:9999", 36, "listen: 'localhost' is no IP address"),
+    ],
+)
+def test_a_mistake_is_reported_with_line_key_and_what_is_allowed(write, old, new, line, text):
+    assert COMPLETE.count(old) == 1
+    path = write(COMPLETE.replace(old, new))
+    with pytest.raises(ConfigError, match=text) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[gossip]\n", r"there is no \[node\] table"),
+        ("[node\n", "not TOML: .*line 1"),
+        ('name = "x"\n', "name: stands in no table"),
+        ('[node]\nname = "a"\nname = "b"\n', "not TOML"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(write, text, reason):
+    with pytest.raises(ConfigError, match=reason):
+        load(write(text))
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "edgenode.toml"
+    path.write_bytes(b'[node]\nname = "\xff"\n')
+    with pytest.raises(ConfigError, match="not UTF-8 at byte 15"):
+        load(path)
+
+
+def test_a_missing_file_is_reported_with_what_to_do(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"no such file; name the node's edgenode.toml with --con"
+    ):
+        load(tmp_path / "none.toml")
+
+
+def test_a_directory_is_no_configuration(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+def test_a_service_ends_with_status_5_and_the_reason(write, capsys):
+    with pytest.raises(SystemExit) as ended:
+        start("miner", ["--config", str(write(COMPLETE.replace("share", "shared")))])
+    assert ended.value.code == 5
+    assert "edgenode-miner: " in (error := capsys.readouterr().err)
+    assert 'did you mean "share"?' in error
+
+
+def test_a_trainer_without_its_table_does_not_start(write, capsys):
+    path = write('[node]\nname = "gateway"\n')
+    assert start("gossip", ["--config", str(path)]).name == "gateway"
+    with pytest.raises(SystemExit) as ended:
+        start("trainer", ["--config", str(path)])
+    assert ended.value.code == 5
+    assert "no [trainer] table" in capsys.readouterr().err
+
+
+def test_the_file_is_found_through_the_environment(write, monkeypatch):
+    monkeypatch.setenv("EDGENODE_CONFIG", str(write(COMPLETE)))
+    assert start("miner", []).name == "bed-1"
+
+
+def example():
+    return DOCS.read_text().split("```toml\n")[1].split("```")[0]
+
+
+def test_the_documentation_shows_every_key_with_a_value_that_is_accepted(write):
+    shown = {table: tuple(keys) for table, keys in tomllib.loads(example()).items()}
+    assert shown == TABLES
+    assert load(write(example())).name == "bed-1"
+
+
+def test_the_documentation_shows_the_defaults(write):
+    shown = load(write(example()))
+    bare = load(
+        write(
+            '[node]\nname = "bed-1"\n[collector]\nadapter = "bluez:hci0"\n'
+            'sensors = ["F0:0E:00:00:00:01"]\n[trainer]\nmodel = "activity"\n'
+        )
+    )
+    assert replace(shown.gossip, seeds=(), advertise=None) == bare.gossip
+    assert replace(shown.for_collector(), max_age_s=None) == bare.collector
+    task_chooses = replace(
+        shown.for_trainer(), steps=None, learning_rate=None, momentum_factor=None
+    )
+    assert task_chooses == bare.trainer
+    assert (shown.miner, shown.exporter) == (bare.miner, bare.exporter)
+
+
+def test_reading_the_configuration_loads_no_runtime_and_no_radio():
+    # A miner that imports TensorFlow Lite or a Bluetooth stack costs each box memory.
+    heavy = "{'tflite_runtime', 'ai_edge_litert', 'bleak', 'bumble', 'aiohttp'}"
+    code = f"import sys, edgenode.services.config; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
