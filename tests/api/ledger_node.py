@@ -1,0 +1,297 @@
+"""A local API over a real chain in memory, for the clients' own tests.
+
+It serves what docs/local-api.md says from a `Bench`: blocks that a miner hands in are validated
+and added by the ledger itself. The gossip service has its own server and its own tests.
+"""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from edgenode.api.block_shapes import block_of, models_of, summary_of
+from edgenode.api.shapes import (
+    BothTraffic,
+    Head,
+    LastReport,
+    MempoolCounts,
+    ModelSummary,
+    Peer,
+    ServiceReport,
+    Solution,
+    Status,
+    Traffic,
+    WorkMessage,
+    from_json,
+    to_json,
+)
+from edgenode.learning.fixed_point import to_bytes, to_float
+from edgenode.ledger.hashes import display, from_display
+from edgenode.ledger.headers import expected_target
+from edgenode.ledger.rules import Rejected
+from edgenode.ledger.target import expand, work
+from edgenode.ledger.template import build_template
+from edgenode.ledger.transaction import decode_transaction
+from tests.api.unix_server import Reply, Request, serve
+from tests.ledger.builder import ALICE, NOW, Bench
+
+PEER_ADDRESS = "10.9.8.7:7070"
+
+
+class LedgerNode:
+    """A node of one, whose member is Alice.
+
+    SQLite wants one thread: the chain lives on a thread of its own, and whoever asks waits there.
+    """
+
+    def __init__(self, genesis=None):
+        self._ledger = ThreadPoolExecutor(1)
+        self.changed = threading.Condition()
+        self.bench = self.run(lambda: Bench(genesis))
+        self.reports = {}
+        self.updates = []
+        self.posted_work = 0
+        self.has_work = True
+        self._templates = {}
+
+    # What tests do
+
+    def run(self, action):
+        """Do something with the bench, on the ledger's thread."""
+        return self._ledger.submit(action).result()
+
+    def grow(self, count):
+        self.run(lambda: self.bench.grow(count))
+        self._notify()
+
+    def round(self, *members):
+        self.run(lambda: self.bench.round(*members))
+        self._notify()
+
+    def add(self, *transactions):
+        self.run(lambda: self.bench.add(self.bench.block(*transactions)))
+        self._notify()
+
+    @property
+    def height(self):
+        return self.bench.chain.head.height
+
+    def wait_for_height(self, height, timeout=60):
+        with self.changed:
+            return self.changed.wait_for(lambda: self.height >= height, timeout)
+
+    def wait_for_report(self, service, wanted=lambda _: True, timeout=60):
+        with self.changed:
+            assert self.changed.wait_for(
+                lambda: service in self.reports and wanted(self.reports[service][0]), timeout
+            ), self.reports
+            return self.reports[service][0]
+
+    @contextmanager
+    def serving(self, path):
+        with serve(path, self.answer) as server:
+            yield server
+
+    # What the local API does
+
+    def answer(self, request: Request) -> Reply:
+        parts = request.path.strip("/").split("/")[1:]
+        if "not" in request.query:
+            seen, wait = request.query["not"], float(request.query["wait"])
+            current = self._work_name if parts == ["work"] else self._head_name
+            with self.changed:
+                self.changed.wait_for(lambda: current() not in {seen, None}, wait)
+        try:
+            return self.run(lambda: self._answer(request, parts))
+        except (LookupError, ValueError) as error:
+            return problem(404, "not_found", str(error))
+
+    def _notify(self):
+        with self.changed:
+            self.changed.notify_all()
+
+    def _head_name(self):
+        return display(self.bench.chain.head.id)
+
+    def _work_name(self):
+        return f"on-{self.height}" if self.has_work else None
+
+    def _answer(self, request, parts):
+        match request.method, *parts:
+            case "GET", "status":
+                return document(to_json(self.status()))
+            case "GET", "head":
+                return document(to_json(self.head()))
+            case "GET", "blocks":
+                return document(self._summaries(request.query))
+            case "GET", "blocks", which:
+                entry = self._entry(which)
+                block = self.bench.chain.block(entry.id)
+                if request.headers["accept"] == "application/octet-stream":
+                    return Reply(body=block.encode())
+                return document(to_json(block_of(self.bench.genesis, block, interval(entry))))
+            case "GET", "models":
+                return document([to_json(model) for model in self._models()])
+            case "GET", "models", name, "parameters":
+                return self._parameters(request, name)
+            case "POST", "models", _, "updates":
+                self.updates.append(request)
+                return document({"id": "ab" * 20}, 202)
+            case "GET", "work":
+                return document(self._work().to_json()) if self.has_work else Reply(204)
+            case "POST", "work", name:
+                return self._solved(name, request)
+            case "POST", "transactions":
+                return document({"id": decode_transaction(request.body).id.hex()}, 202)
+            case "GET", "mempool":
+                return document([])
+            case "GET", "peers":
+                return document([to_json(Peer(PEER_ADDRESS, 3, 0.004, 0.0, 1_700_000_000, 10, 9))])
+            case "GET", "services":
+                now = time.monotonic()
+                return document(
+                    {
+                        name: to_json(LastReport.of(report, now - when))
+                        for name, (report, when) in self.reports.items()
+                    }
+                )
+            case "PUT", "services", name:
+                report = from_json(ServiceReport, json.loads(request.body))
+                self.reports[name] = (report, time.monotonic())
+                self._notify()
+                return Reply(204)
+        return problem(404, "not_found", f"there is no {request.path}")
+
+    def head(self):
+        genesis, entry = self.bench.genesis, self.bench.chain.head
+        target = expected_target(genesis, entry)
+        return Head(
+            id=display(entry.id),
+            height=entry.height,
+            time=entry.header.time,
+            target=f"{entry.header.target:08x}",
+            difficulty=work(expand(target)) / work(genesis.limit),
+            work=hex(entry.work),
+            expected_hashes=work(expand(target)),
+            next_target=f"{target:08x}",
+            interval=interval(entry),
+            models=models_of(genesis, self.bench.chain.block(entry.id)),
+        )
+
+    def status(self):
+        chain = self.bench.chain
+        return Status(
+            node="bed-1",
+            version="0.1.0",
+            ward=self.bench.genesis.name,
+            genesis=display(self.bench.genesis.id),
+            member=ALICE.public.hex(),
+            time=NOW,
+            started=NOW - 100,
+            head=self.head(),
+            best_header_height=chain.best_header().height,
+            syncing=False,
+            mempool=MempoolCounts(0, 0),
+            peers=1,
+            balance=self.bench.balance(ALICE),
+            blocks_mined=chain.head.height,
+            reorganisations=0,
+            traffic=BothTraffic(Traffic(1, 2, 3, 4, 5), Traffic(6, 7, 8, 9, 10)),
+            refused={"update_base_stale": 2},
+        )
+
+    def _models(self):
+        for model, state in zip(self.bench.genesis.models, self.head().models, strict=True):
+            yield ModelSummary(
+                name=model.name,
+                parameters=model.parameters,
+                scale_bits=model.scale_bits,
+                rule=str(model.rule),
+                codec=model.codec.name.lower(),
+                graph=model.graph,
+                round=state.round,
+                updates=state.updates,
+                examples=state.examples,
+                root=state.root,
+            )
+
+    def _entry(self, which):
+        chain = self.bench.chain
+        entry = chain.at(int(which)) if len(which) < 20 else chain.tree.get(from_display(which))
+        if entry is None:
+            raise LookupError(f"there is no block {which}")
+        return entry
+
+    def _summaries(self, query):
+        chain, count = self.bench.chain, int(query["count"])
+        first = int(query.get("from", max(0, chain.head.height - count + 1)))
+        entries = [chain.at(height) for height in range(first, first + count)]
+        return [
+            to_json(summary_of(chain.block(entry.id), interval(entry)))
+            for entry in entries
+            if entry
+        ]
+
+    def _parameters(self, request, name):
+        chain, genesis = self.bench.chain, self.bench.genesis
+        index = genesis.model_index(name)
+        entry = self._entry(request.query["at"]) if "at" in request.query else chain.head
+        etag = f'"{display(entry.id)}"'
+        if request.headers.get("if-none-match") == etag:
+            return Reply(304)
+        values = chain.parameters_at(entry)[index]
+        state = chain.block(entry.id).coinbase.models[index]
+        floats = to_float(values, genesis.models[index].scale_bits).astype("<f4").tobytes()
+        return Reply(
+            body=to_bytes(values) if request.query.get("format") == "fixed" else floats,
+            headers={
+                "ETag": etag,
+                "Edgenode-Height": str(entry.height),
+                "Edgenode-Round": str(state.round),
+                "Edgenode-Root": state.root.hex(),
+            },
+        )
+
+    def _work(self):
+        chain = self.bench.chain
+        name = self._work_name()
+        if name not in self._templates:
+            self._templates[name] = build_template(
+                self.bench.genesis,
+                chain.state,
+                (),
+                miner=ALICE.public,
+                now=chain.head.header.time + 90,
+                lookup=chain.tree.get,
+                payload=lambda _: b"",
+            )
+        return WorkMessage(name, self._templates[name].work)
+
+    def _solved(self, name, request):
+        self.posted_work += 1
+        solution = Solution.from_json(json.loads(request.body))
+        template = self._templates[name]
+        if template.work.previous != self.bench.chain.head.id:
+            return problem(409, "work_stale", "the head has moved on")
+        block = template.block(
+            solution.extranonce, solution.nonce, solution.time, ALICE, self.bench.genesis.id
+        )
+        try:
+            self.bench.add(block)
+        except Rejected as rejected:
+            return problem(422, rejected.rule, rejected.detail)
+        self._notify()
+        return document({"id": display(block.id), "height": template.work.height}, 201)
+
+
+def interval(entry):
+    return entry.header.time - entry.parent.header.time if entry.parent else 0
+
+
+def document(value, status=200):
+    return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+
+def problem(status, name, detail):
+    return document({"error": str(name), "detail": detail}, status)
