@@ -288,6 +288,12 @@ class ServiceReport:
     state: str
     values: Mapping[str, float]
 
+    @classmethod
+    def of(cls, state: str, values: Mapping[str, float]) -> ServiceReport:
+        """A report whose state is cut from any text, such as an error's: one line, bounded."""
+        line = "".join(c if c.isprintable() else " " for c in state)
+        return cls(line[:STATE_LIMIT], values)
+
     def __post_init__(self) -> None:
         """Check the bounds.
 

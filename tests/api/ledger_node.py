@@ -5,6 +5,7 @@ and added by the ledger itself. The gossip service has its own server and its ow
 """
 
 import json
+import secrets
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,7 @@ class LedgerNode:
         self.posted_work = 0
         self.has_work = True
         self._templates = {}
+        self._name = secrets.token_hex(4)
 
     # What tests do
 
@@ -115,7 +117,7 @@ class LedgerNode:
         return display(self.bench.chain.head.id)
 
     def _work_name(self):
-        return f"on-{self.height}" if self.has_work else None
+        return f"{self._name}-{self.height}" if self.has_work else None
 
     def _answer(self, request, parts):
         match request.method, *parts:

@@ -208,6 +208,10 @@ def test_a_report_holds_nothing_but_a_line_and_numbers(change):
         from_json(ServiceReport, good | change)
 
 
+def test_the_text_of_any_error_fits_a_report():
+    assert ServiceReport.of("a\nb\0" + "c" * 300, {}).state == "a b " + "c" * 196
+
+
 def test_a_report_ages():
     report = LastReport.of(ServiceReport("ok", {}), 0.5)
     assert report.aged(1.0) == replace(report, age=1.5)

@@ -1,0 +1,179 @@
+"""The miner: fetches work from the local API, searches it, hands in what it finds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import NoReturn
+
+from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError
+from edgenode.api.shapes import ServiceReport, Solution
+from edgenode.mining.pace import RateMeter
+from edgenode.mining.searchers import Found, Searchers
+from edgenode.mining.settings import MinerSettings
+from edgenode.services import notify
+from edgenode.services.config import start
+
+log = logging.getLogger("edgenode.miner")
+
+# systemd's watchdog hears from the loop each time that it comes round; a request every five
+# seconds costs nothing.
+POLL_SECONDS = 5.0
+REPORT_SECONDS = 1.0
+# The gossip service is back within a second after a crash, and after minutes when it replays a
+# long chain.
+_SHORTEST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the blocks found."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    accepted: int = 0
+    stale: int = 0
+    refused: int = 0
+
+
+class Miner:
+    """One miner at one node."""
+
+    def __init__(self, client: NodeClient, settings: MinerSettings) -> None:
+        """Start the searching threads; they have no work yet."""
+        self._client = client
+        self._counts = Counts()
+        self._state = "starting"
+        self._stopped = threading.Event()
+        self._work_id: str | None = None
+        self._searchers = Searchers(settings.threads, settings.share, self._submit)
+        self._reporter = threading.Thread(target=self._report, name="report", daemon=True)
+        self._reporter.start()
+
+    def run(self) -> NoReturn:
+        """Keep the searchers supplied with the newest work, until an exception ends it."""
+        pause = _SHORTEST_PAUSE_S
+        while True:
+            self._searchers.check()
+            notify.alive()
+            try:
+                self._fetch()
+            except (NodeUnavailableError, ApiError) as error:
+                self._pause_search(str(error))
+                self._stopped.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+            else:
+                pause = _SHORTEST_PAUSE_S
+
+    def stop(self) -> None:
+        """End the threads."""
+        self._stopped.set()
+        self._searchers.stop()
+
+    def _fetch(self) -> None:
+        began = time.monotonic()
+        message = self._client.work(unlike=self._work_id or "none", wait=POLL_SECONDS)
+        if message is None:
+            self._pause_search("the node has no work yet")
+        elif message.id != self._work_id:
+            self._searchers.set_work(message.id, message.work)
+            self._go(message.id, "ok")
+            return
+        # The node answers at once only when it has news. Should it not keep to that, wait here.
+        self._stopped.wait(max(0.0, _SHORTEST_PAUSE_S - (time.monotonic() - began)))
+
+    def _pause_search(self, reason: str) -> None:
+        # What is found now could not be handed in.
+        self._searchers.drop_work()
+        self._go(None, reason)
+
+    def _go(self, work_id: str | None, state: str) -> None:
+        if state != self._state:
+            log.info("%s", "searching" if state == "ok" else state)
+        self._work_id, self._state = work_id, state
+
+    def _submit(self, found: Found) -> bool:
+        """Hand in what a thread found; whether its work is done with."""
+        solution = Solution(found.extranonce, found.nonce, found.time)
+        pause = _SHORTEST_PAUSE_S
+        while not self._stopped.is_set():
+            try:
+                block = self._client.submit_solution(found.work_id, solution)
+            except NodeUnavailableError as error:
+                reason: Exception = error
+            except ApiError as error:
+                if error.status in {404, 409}:
+                    self._count("stale")
+                    log.info("a block came too late: %s", error)
+                    return True
+                if error.status < 500:
+                    self._count("refused")
+                    log.warning("a block was refused: %s", error)
+                    self._stopped.wait(_LONGEST_PAUSE_S)  # the next one would be, too
+                    return False
+                reason = error
+            else:
+                self._count("accepted")
+                log.info("block %d found: %s", block.height, block.id)
+                return True
+            # The node is restarting or its disk is full: a block is worth another attempt.
+            log.warning("a block could not be handed in yet: %s", reason)
+            self._stopped.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        return True
+
+    def _count(self, what: str) -> None:
+        with self._counts.lock:
+            setattr(self._counts, what, getattr(self._counts, what) + 1)
+
+    def _report(self) -> None:
+        meter = RateMeter()
+        while not self._stopped.wait(REPORT_SECONDS):
+            hashes = self._searchers.hashes
+            report = ServiceReport.of(
+                self._state,
+                {
+                    "hashes_total": hashes,
+                    "hash_rate": meter.rate(time.monotonic(), hashes),
+                    "blocks_found_total": self._counts.accepted,
+                    "stale_total": self._counts.stale,
+                    "refused_total": self._counts.refused,
+                },
+            )
+            try:
+                self._client.report("miner", report)
+            except (NodeUnavailableError, ApiError) as error:
+                log.debug("no report: %s", error)  # the loop above says it aloud
+
+
+def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the miner until SIGTERM or SIGINT.
+
+    Raises:
+        SystemExit: Always in the end; status 0 when it was told to stop.
+    """
+    settings = start("miner", argv)
+    os.nice(19)  # mining takes what sensing and training leave, whoever starts it
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    miner = Miner(NodeClient(settings.api), settings.miner)
+    notify.ready()
+    try:
+        miner.run()
+    finally:
+        notify.stopping()
+        miner.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The miner, as systemd starts it, at a node with a real chain."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.api.ledger_node import LedgerNode
+from tests.ledger.builder import make_genesis
+
+pytestmark = pytest.mark.processes
+
+HARD = 0x1A010000  # 2^80 hashes: never found
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "edgenode.toml"
+    path.write_text(
+        '[node]\nname = "bed-1"\napi = "node.sock"\n[miner]\nthreads = 2\nshare = 0.5\n'
+    )
+    return path
+
+
+@contextmanager
+def mining(config, **environment):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgenode.services.miner", "--config", str(config)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ended(process):
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    return process.returncode, errors
+
+
+def test_it_makes_blocks_reports_and_ends_in_order(config, tmp_path):
+    node = LedgerNode()
+    with node.serving(tmp_path / "node.sock"), mining(config) as process:
+        assert node.wait_for_height(5)
+        report = node.wait_for_report("miner", lambda r: r.values["blocks_found_total"] >= 5)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
+        code, errors = ended(process)
+    assert code == 0, errors
+    assert report.state == "ok"
+    assert report.values["hashes_total"] >= 5
+    assert report.values["refused_total"] == 0
+    assert "found: " in errors
+
+
+def test_it_turns_to_a_new_head_and_back_to_a_node_that_was_away(config, tmp_path):
+    hard = make_genesis(target_start=HARD)
+    node = LedgerNode(hard)
+    easy = LedgerNode()
+    with mining(config) as process:
+        with node.serving(tmp_path / "node.sock"):
+            node.wait_for_report("miner", lambda r: r.values["hash_rate"] > 0)
+        # Another node under the same path: the service was restarted and knows other work.
+        with easy.serving(tmp_path / "node.sock"):
+            assert easy.wait_for_height(2)
+            easy.grow(3)  # blocks from elsewhere, in the middle of its search
+            assert easy.wait_for_height(easy.height + 3)
+        assert process.poll() is None
+        code, errors = ended(process)
+    assert code == 0, errors
+    assert "there is no socket" in errors
+
+
+def test_without_work_it_waits_without_hashing(config, tmp_path):
+    node = LedgerNode()
+    node.has_work = False
+    with node.serving(tmp_path / "node.sock"), mining(config):
+        report = node.wait_for_report("miner", lambda r: "no work" in r.state)
+        assert report.values["hashes_total"] == 0
+        node.has_work = True
+        node.grow(1)
+        assert node.wait_for_height(3)
+
+
+def test_without_a_node_it_waits_and_begins_when_there_is_one(config, tmp_path):
+    node = LedgerNode()
+    with mining(config):
+        time.sleep(1)
+        with node.serving(tmp_path / "node.sock"):
+            assert node.wait_for_height(1)
+
+
+def test_systemd_hears_that_it_is_ready_alive_and_ending(config, tmp_path):
+    library = Path("/usr/lib/python3/dist-packages/systemd")  # Debian's; PyPI has sources only
+    if not list(library.glob("_daemon.cpython-311-*.so")):
+        missing = "python3-systemd for Python 3.11 is not installed"
+        assert not os.environ.get("EDGENODE_REQUIRE_TOOLS"), missing
+        pytest.skip(missing)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "systemd").symlink_to(library)
+    node = LedgerNode()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        heard = set()
+        with (
+            node.serving(tmp_path / "node.sock"),
+            mining(
+                config, NOTIFY_SOCKET=str(tmp_path / "notify"), PYTHONPATH=str(tmp_path / "site")
+            ) as process,
+        ):
+            while not {"READY=1", "WATCHDOG=1"} <= heard:
+                heard.add(systemd.recv(100).decode())
+            process.send_signal(signal.SIGTERM)
+            while "STOPPING=1" not in heard:
+                heard.add(systemd.recv(100).decode())
