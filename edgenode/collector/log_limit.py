@@ -10,8 +10,8 @@ INTERVAL_S = 60.0
 class LogLimit:
     """Decides for each subject whether it may be logged now.
 
-    The subjects come from the configuration (sensor addresses), never from the radio, so that
-    nobody outside can make this grow.
+    The subjects come from the configuration (sensor addresses, and a few topics for each), never
+    from the radio, so that nobody outside can make this grow.
     """
 
     def __init__(self, interval: float = INTERVAL_S) -> None:

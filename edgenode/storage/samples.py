@@ -50,6 +50,7 @@ from edgenode.storage.samples_salvage import (
 from edgenode.tasks.stream import Annotation, SampleBlock
 
 __all__ = [
+    "Record",
     "SampleStore",
     "StoreDamagedError",
     "StoreError",

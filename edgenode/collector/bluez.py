@@ -1,0 +1,202 @@
+"""`Central` on the appliance: the kernel's Bluetooth, through BlueZ on D-Bus, through bleak 3.
+
+What differs from other stacks, and why it looks as it does: BlueZ keeps a connection when the
+process that made it dies, so `scan` first looks for sensors that are connected already; and it
+refuses to connect while it scans on some adapters, so a scan has ended before `connect` begins.
+bleak 3.1 does not notice a bluetoothd that was killed (docs/sensors.md, "What is not there yet").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+
+from bleak import BleakAdapter, BleakClient, BleakScanner
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakDBusError,
+    BleakDeviceNotFoundError,
+    BleakError,
+)
+
+from edgenode.collector.central import (
+    CONNECT_TIMEOUT_S,
+    REQUEST_TIMEOUT_S,
+    AdapterError,
+    CentralError,
+    PeripheralError,
+)
+
+_log = logging.getLogger(__name__)
+
+# A scan is begun and ended by bluetoothd and the local controller alone.
+COMMAND_TIMEOUT_S = 10.0
+# D-Bus errors that say that bluetoothd or its adapter is gone, whatever was asked of it.
+_ADAPTER_ERRORS = frozenset(
+    {
+        "org.bluez.Error.NotReady",
+        "org.bluez.Error.NotAvailable",
+        "org.freedesktop.DBus.Error.ServiceUnknown",
+        "org.freedesktop.DBus.Error.NameHasNoOwner",
+        "org.freedesktop.DBus.Error.NoReply",
+        "org.freedesktop.DBus.Error.Disconnected",
+    }
+)
+# Whatever bleak and dbus-fast raise when something outside fails: EOFError when the bus closes.
+_FAILURES = (BleakError, OSError, EOFError, TimeoutError)
+
+
+def central_error(subject: str, error: Exception) -> CentralError:
+    """What an error of bleak means for the collector: the adapter, or one peripheral.
+
+    Args:
+        subject: What failed, for the text.
+        error: One of bleak's errors, or of the bus below it.
+    """
+    text = f"{subject}: {str(error) or type(error).__name__}"
+    match error:
+        case BleakBluetoothNotAvailableError() | EOFError():
+            return AdapterError(text)
+        case BleakDBusError() if error.dbus_error in _ADAPTER_ERRORS:
+            return AdapterError(text)
+        case BleakError() | TimeoutError():
+            return PeripheralError(text)
+        case FileNotFoundError():
+            return AdapterError(f"{text} (the system D-Bus socket: is dbus running?)")
+        case OSError():
+            return AdapterError(text)
+    return PeripheralError(text)
+
+
+class BluezPeripheral:
+    """A peripheral connected through BlueZ."""
+
+    def __init__(self, client: BleakClient, address: str) -> None:
+        self._client = client
+        self.address = address
+
+    async def read(self, characteristic: str) -> bytes:
+        """See `Peripheral.read`."""
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                return bytes(await self._client.read_gatt_char(characteristic))
+        except _FAILURES as error:
+            raise central_error(self.address, error) from error
+
+    async def subscribe(self, characteristic: str, notified: Callable[[bytes], None]) -> None:
+        """See `Peripheral.subscribe`."""
+
+        def received(_: BleakGATTCharacteristic, value: bytearray) -> None:
+            notified(bytes(value))
+
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                await self._client.start_notify(characteristic, received)
+        except _FAILURES as error:
+            raise central_error(self.address, error) from error
+
+    async def disconnect(self) -> None:
+        """See `Peripheral.disconnect`."""
+        try:
+            await self._client.disconnect()
+        except _FAILURES as error:
+            # bleak has released the connection and called back; BlueZ may still hold it, and
+            # then the next scan finds it connected.
+            _log.warning("%s", central_error(self.address, error))
+
+
+class BluezCentral:
+    """A `Central` on a kernel adapter, such as "hci0"."""
+
+    def __init__(self, adapter: str) -> None:
+        self._adapter = adapter
+        self._seen: dict[str, BLEDevice] = {}
+        self._connected: set[BluezPeripheral] = set()
+
+    async def open(self) -> None:
+        """See `Central.open`."""
+        # Nothing is held open between calls; this only finds out early what is missing.
+        await self._already_connected("0000180a-0000-1000-8000-00805f9b34fb", ())
+
+    async def close(self) -> None:
+        """See `Central.close`."""
+        for peripheral in list(self._connected):
+            await peripheral.disconnect()
+
+    async def scan(self, service: str, wanted: Collection[str], within: float) -> str | None:
+        """See `Central.scan`."""
+        if (address := await self._already_connected(service, wanted)) is not None:
+            return address
+        found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def detected(device: BLEDevice, _: AdvertisementData) -> None:
+            if device.address.upper() in wanted and not found.done():
+                self._seen[device.address.upper()] = device
+                found.set_result(device.address.upper())
+
+        scanner = BleakScanner(detected, [service], bluez={"adapter": self._adapter})
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                await scanner.start()
+            try:
+                return await asyncio.wait_for(found, within)
+            except TimeoutError:
+                return None
+            finally:
+                async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                    await scanner.stop()
+        except _FAILURES as error:
+            # While scanning no peripheral is involved: whatever fails, the adapter fails.
+            raise AdapterError(str(central_error(self._adapter, error))) from error
+
+    async def connect(
+        self, address: str, service: str, disconnected: Callable[[str], None]
+    ) -> BluezPeripheral:
+        """See `Central.connect`."""
+        peripheral: BluezPeripheral | None = None
+
+        def ended(_: BleakClient) -> None:
+            # bleak also calls this for an attempt that fails; then `connect` raises instead.
+            if peripheral is not None and peripheral in self._connected:
+                self._connected.discard(peripheral)
+                disconnected("BlueZ reports the end of the connection")
+
+        client = BleakClient(
+            self._seen[address],
+            ended,
+            [service],
+            timeout=CONNECT_TIMEOUT_S,
+            bluez={"adapter": self._adapter},
+        )
+        try:
+            await client.connect()
+        except BleakDeviceNotFoundError as error:
+            raise PeripheralError(f"{address}: BlueZ has forgotten it: {error}") from error
+        except _FAILURES as error:
+            raise central_error(address, error) from error
+        peripheral = BluezPeripheral(client, address)
+        if client.services.get_service(service) is None:
+            await peripheral.disconnect()
+            raise PeripheralError(f"{address} does not have the service {service}")
+        self._connected.add(peripheral)
+        return peripheral
+
+    async def _already_connected(self, service: str, wanted: Collection[str]) -> str | None:
+        """The address of a wanted peripheral that BlueZ holds a connection to, but not we."""
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                adapter = await BleakAdapter.get(bluez={"adapter": self._adapter})
+                devices = await adapter.get_connected_devices([service])
+        except _FAILURES as error:
+            raise AdapterError(str(central_error(self._adapter, error))) from error
+        ours = {peripheral.address for peripheral in self._connected}
+        for device in devices:
+            address = device.address.upper()
+            if address in wanted and address not in ours:
+                self._seen[address] = device
+                return address
+        return None

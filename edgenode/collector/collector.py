@@ -1,0 +1,241 @@
+"""The collector: looks for its sensors, connects to them, and stores what they notify.
+
+One task looks for sensors, one at a time (an adapter makes one connection at a time), and
+notifications arrive as calls beside it. What each call means is decided by `SequenceTracker` and
+`Sensor`; here they only meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edgenode.collector import imu_service
+from edgenode.collector.central import AdapterError, Central, Peripheral, PeripheralError
+from edgenode.collector.counters import Counters
+from edgenode.collector.group_commit import GroupCommit
+from edgenode.collector.imu_service import Description, MalformedValueError
+from edgenode.collector.log_limit import LogLimit
+from edgenode.collector.sensor import Sensor, SensorState
+from edgenode.collector.sequence import Dropped, Placed, SequenceTracker
+from edgenode.storage.samples import StreamStart
+from edgenode.tasks.stream import (
+    COUNTS_PER_G,
+    COUNTS_PER_RADIAN_PER_SECOND,
+    SAMPLES_PER_SECOND,
+    Annotation,
+    SampleBlock,
+)
+
+_log = logging.getLogger(__name__)
+
+# A scan that sees nothing is ended and begun again this often: adapters have been seen to stop
+# reporting in the middle of a long scan.
+SCAN_S = 10.0
+# The pause after an adapter failed: from "it is being reset" to "it was unplugged".
+ADAPTER_SHORTEST_PAUSE_S = 0.5
+ADAPTER_LONGEST_PAUSE_S = 8.0
+
+# What the tasks in `edgenode.tasks` understand; another sensor must be converted or refused.
+EXPECTED = Description(1000 * SAMPLES_PER_SECOND, COUNTS_PER_G, COUNTS_PER_RADIAN_PER_SECOND)
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A sensor of the allow-list and all that is known of it."""
+
+    sensor: Sensor
+    sequence: SequenceTracker = field(default_factory=SequenceTracker)
+    stream: int = 0
+    peripheral: Peripheral | None = None
+
+
+class Collector:
+    """Reads the sensors of an allow-list through a central."""
+
+    def __init__(
+        self,
+        sensors: tuple[str, ...],
+        commit: GroupCommit,
+        counters: Counters,
+        *,
+        next_stream: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.counters = counters
+        self._commit = commit
+        self._next_stream = next_stream
+        self._clock = clock
+        self._log_limit = LogLimit()
+        self._last_sample = clock()
+        self._watched = {address: _Watched(Sensor(address)) for address in sensors}
+        self._something_ended = asyncio.Event()
+
+    def snapshot(self) -> dict[str, float]:
+        """All counters by name.
+
+        `last_sample_age_seconds` counts from the start while no sample has come, so that a sensor
+        that never speaks ages too.
+        """
+        age = self._clock() - self._last_sample
+        return {**self.counters.as_dict(), "last_sample_age_seconds": age}
+
+    async def run(self, make_central: Callable[[], Central]) -> None:
+        """Collect until cancelled, whatever becomes of the adapter."""
+        pause = ADAPTER_SHORTEST_PAUSE_S
+        while True:
+            central = make_central()
+            try:
+                await central.open()
+                pause = ADAPTER_SHORTEST_PAUSE_S
+                await self._serve(central)
+            except AdapterError as error:
+                self.counters.adapter_failures += 1
+                if (held_back := self._log_limit.admit("adapter", self._clock())) is not None:
+                    _log.error("%s (%d more such errors since the last line)", error, held_back)
+            finally:
+                await central.close()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, ADAPTER_LONGEST_PAUSE_S)
+
+    async def _serve(self, central: Central) -> None:
+        """Keep all sensors connected, until the adapter fails."""
+        while True:
+            self._something_ended.clear()
+            now = self._clock()
+            waiting = {
+                address: watched.sensor.wanted_from
+                for address, watched in self._watched.items()
+                if watched.sensor.wanted_from is not None
+            }
+            due = [address for address, when in waiting.items() if when is not None and when <= now]
+            later = [when - now for when in waiting.values() if when is not None and when > now]
+            if not due:
+                await self._until_something_ends(min(later, default=None))
+                continue
+            # Not longer than until another sensor becomes due, so that all get their turn.
+            address = await central.scan(imu_service.SERVICE, due, min([SCAN_S, *later]))
+            if address in self._watched:
+                await self._connect(central, self._watched[address])
+
+    async def _until_something_ends(self, within: float | None) -> None:
+        try:
+            await asyncio.wait_for(self._something_ended.wait(), within)
+        except TimeoutError:
+            return
+
+    async def _connect(self, central: Central, watched: _Watched) -> None:
+        sensor = watched.sensor
+        sensor.connecting()
+        try:
+            watched.peripheral = await central.connect(
+                sensor.address, imu_service.SERVICE, lambda reason: self._lost(watched, reason)
+            )
+            watched.sequence.connection_began()
+            await self._begin(watched, watched.peripheral)
+        except BaseException as error:
+            await self._abandon(watched)
+            if not isinstance(error, PeripheralError | MalformedValueError):
+                raise
+            self._warn(sensor, "connection", f"no stream: {error}")
+
+    async def _begin(self, watched: _Watched, peripheral: Peripheral) -> None:
+        value = await peripheral.read(imu_service.DESCRIPTION)
+        description = imu_service.decode_description(value)
+        if description != EXPECTED:
+            raise PeripheralError(f"it sends {description}, but only {EXPECTED} can be used")
+        # The label before the samples that it belongs to.
+        await peripheral.subscribe(
+            imu_service.ANNOTATION, lambda value: self._annotation(watched, value)
+        )
+        await peripheral.subscribe(imu_service.SAMPLES, lambda value: self._samples(watched, value))
+        if watched.peripheral is None:
+            raise PeripheralError("the connection was lost while it was set up")
+        watched.sensor.streaming()
+        self.counters.reconnects += watched.sensor.connections > 1
+        self.counters.connected_sensors += 1
+        _log.info("sensor %s is streaming", watched.sensor.address)
+
+    async def _abandon(self, watched: _Watched) -> None:
+        """End an attempt to connect."""
+        peripheral, watched.peripheral = watched.peripheral, None
+        if watched.sensor.state is SensorState.CONNECTING:
+            watched.sensor.failed(self._clock())
+            self.counters.connection_failures += 1
+        if peripheral is not None:
+            await peripheral.disconnect()
+
+    def _lost(self, watched: _Watched, reason: str) -> None:
+        """The connection ended (a call of the central)."""
+        watched.peripheral = None
+        if watched.sensor.state is SensorState.STREAMING:
+            watched.sensor.lost(self._clock())
+            self.counters.connected_sensors -= 1
+            _log.info("sensor %s is lost: %s", watched.sensor.address, reason)
+        self._something_ended.set()
+
+    def _samples(self, watched: _Watched, value: bytes) -> None:
+        """A *samples* notification came (a call of the central)."""
+        self.counters.notifications += 1
+        try:
+            samples = imu_service.decode_samples(value)
+        except MalformedValueError as error:
+            self._malformed(watched.sensor, error)
+            return
+        watched.sensor.heard()
+        placed = watched.sequence.place_samples(samples.first, len(samples.values))
+        if isinstance(placed, Dropped):
+            self._dropped(watched.sensor, placed)
+            return
+        self._place(watched, placed)
+        new = samples.values[placed.skip :]
+        self.counters.samples += len(new)
+        self._last_sample = self._clock()
+        self._commit.put(SampleBlock(watched.stream, placed.first, new))
+
+    def _annotation(self, watched: _Watched, value: bytes) -> None:
+        """An *annotation* notification came (a call of the central)."""
+        self.counters.notifications += 1
+        try:
+            mark = imu_service.decode_annotation(value)
+        except MalformedValueError as error:
+            self._malformed(watched.sensor, error)
+            return
+        watched.sensor.heard()
+        placed = watched.sequence.place_annotation(mark.first)
+        self._place(watched, placed)
+        self.counters.annotations += 1
+        self._commit.put(Annotation(watched.stream, placed.first, mark.code))
+
+    def _place(self, watched: _Watched, placed: Placed) -> None:
+        if placed.new_stream:
+            watched.stream = self._next_stream
+            self._next_stream += 1
+            self.counters.streams += 1
+            self._commit.put(StreamStart(watched.stream, watched.sensor.address))
+        if placed.missing:
+            self.counters.gaps += 1
+            self.counters.missing_samples += placed.missing
+
+    def _malformed(self, sensor: Sensor, error: MalformedValueError) -> None:
+        self.counters.malformed += 1
+        self._warn(sensor, "malformed", f"dropped a malformed notification: {error}")
+
+    def _dropped(self, sensor: Sensor, reason: Dropped) -> None:
+        if reason is Dropped.DUPLICATE:
+            self.counters.duplicates += 1
+        else:
+            self.counters.out_of_order += 1
+        self._warn(sensor, "sequence", f"dropped a notification: {reason}")
+
+    def _warn(self, sensor: Sensor, topic: str, text: str) -> None:
+        held_back = self._log_limit.admit(f"{sensor.address} {topic}", self._clock())
+        if held_back is not None:
+            _log.warning(
+                "sensor %s: %s (%d more such warnings since the last line)",
+                sensor.address,
+                text,
+                held_back,
+            )

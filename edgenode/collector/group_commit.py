@@ -1,0 +1,167 @@
+"""Many notifications, one commit: samples wait in memory for a bounded time, never for ever.
+
+A record waits at most `commit_within` seconds for its commit to begin, plus the commit before it
+if that one is still running. Commits run on a thread of their own, so that a slow disk delays no
+notification. While the disk has no room, records wait in memory up to a bound; then the newest
+are dropped and counted, and collecting goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from edgenode.collector.counters import Counters
+from edgenode.collector.log_limit import LogLimit
+from edgenode.storage.samples import Record, SampleStore, StoreError, StoreFullError
+from edgenode.tasks.stream import Annotation, SampleBlock
+
+_Result = TypeVar("_Result")
+
+_log = logging.getLogger(__name__)
+
+# Ten minutes of one sensor at 50 Hz in notifications of 10; about 1 MB. Longer outages than that
+# need a person, and a box of 1 GB has a trainer to feed.
+MAX_WAITING_RECORDS = 3000
+# More than this in one commit makes it so long that the next ones wait noticeably.
+MAX_COMMIT_RECORDS = 512
+# While the disk refuses, try this often: soon enough after room is made, not a storm of fsyncs.
+RETRY_S = 1.0
+
+
+class GroupCommit:
+    """Collects records and commits them in groups. All methods run on the event loop's thread."""
+
+    def __init__(
+        self, open_store: Callable[[], SampleStore], commit_within: float, counters: Counters
+    ) -> None:
+        self._open_store = open_store
+        self._commit_within = commit_within
+        self._counters = counters
+        self._waiting: list[Record] = []
+        self._committing = 0  # how many of them, from the front, a running commit holds
+        self._refused = False
+        self._arrived = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._log_limit = LogLimit()
+        self._store: SampleStore | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+
+    async def open(self) -> int:
+        """Open the store.
+
+        Returns:
+            The number that the first new stream shall have.
+
+        Raises:
+            StoreError: As `SampleStore.open`.
+        """
+        self._store = await self._in_thread(self._open_store)
+        return self._store.next_stream
+
+    def put(self, record: Record) -> None:
+        """Take a record for the next commit; samples are dropped if too many wait already."""
+        if len(self._waiting) >= MAX_WAITING_RECORDS:
+            if isinstance(record, SampleBlock):
+                self._counters.dropped_samples += len(record.values)
+                return
+            if isinstance(record, Annotation) and self._replaced(record):
+                return
+        self._waiting.append(record)
+        self._arrived.set()
+
+    def stop(self) -> None:
+        """Have `run` commit what waits and return."""
+        self._stopping.set()
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Commit what is put, until `stop`; then commit the rest and close the store."""
+        try:
+            while not self._stopping.is_set():
+                await self._arrived.wait()
+                await self._pause(self._commit_within)
+                while await self._commit() and len(self._waiting) >= MAX_COMMIT_RECORDS:
+                    pass
+                if self._refused:
+                    await self._pause(RETRY_S)
+            while self._waiting and await self._commit():
+                pass
+            self._report_left()
+        finally:
+            if self._store is not None:
+                await self._in_thread(self._store.close)
+            self._thread.shutdown()
+
+    def _replaced(self, annotation: Annotation) -> bool:
+        """While samples are dropped, only the newest annotation of a stream needs to wait."""
+        for n in range(len(self._waiting) - 1, -1, -1):
+            if self._waiting[n].stream == annotation.stream:
+                if isinstance(self._waiting[n], Annotation) and n >= self._committing:
+                    self._waiting[n] = annotation
+                    return True
+                return False
+        return False
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def _report_left(self) -> None:
+        if not self._waiting:
+            return
+        left = sum(len(r.values) for r in self._waiting if isinstance(r, SampleBlock))
+        self._counters.dropped_samples += left
+        _log.error("stopping with %d samples that the disk did not take", left)
+
+    async def _commit(self) -> bool:
+        """Commit the oldest waiting records; whether there were any and the disk took them."""
+        group = self._waiting[:MAX_COMMIT_RECORDS]
+        self._committing, self._refused = len(group), True
+        try:
+            if self._store is None:
+                self._store = await self._in_thread(self._open_store)
+            store = self._store
+            await self._in_thread(lambda: store.append(group))
+        except StoreError as error:
+            self._failed(error)
+            if not isinstance(error, StoreFullError):
+                # The next commit opens it again, which salvages damage.
+                await self._give_up_store()
+            return False
+        finally:
+            self._committing = 0
+        self._refused = False
+        del self._waiting[: len(group)]
+        if not self._waiting and not self._stopping.is_set():
+            self._arrived.clear()
+        self._counters.stored_samples += sum(
+            len(record.values) for record in group if isinstance(record, SampleBlock)
+        )
+        return bool(group)
+
+    async def _give_up_store(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            await self._in_thread(store.close)
+
+    def _failed(self, error: StoreError) -> None:
+        self._counters.store_errors += 1
+        held_back = self._log_limit.admit("store", time.monotonic())
+        if held_back is not None:
+            _log.error(
+                "samples wait in memory (%d records), %d samples dropped so far: %s "
+                "(%d more such errors since the last line)",
+                len(self._waiting),
+                self._counters.dropped_samples,
+                error,
+                held_back,
+            )
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,0 +1,101 @@
+"""The collector service: `edgenode-collector`, one per box."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from edgenode.collector.adapters import central_for
+from edgenode.collector.central import AdapterError
+from edgenode.collector.collector import Collector
+from edgenode.collector.counters import Counters
+from edgenode.collector.group_commit import GroupCommit
+from edgenode.collector.settings import CollectorSettings
+from edgenode.services.config import start
+from edgenode.storage.samples import SampleStore, StoreError
+
+_log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 1.0
+
+
+async def run(
+    settings: CollectorSettings,
+    *,
+    heartbeat: Callable[[dict[str, float]], None] | None = None,
+    ready: Callable[[], None] | None = None,
+) -> None:
+    """Collect until SIGTERM or SIGINT, then commit what waits and return.
+
+    Args:
+        settings: What to read and where to store it.
+        heartbeat: Called once a second with all counters by name.
+        ready: Called once the store is open and the search for sensors begins.
+
+    Raises:
+        StoreError: The store could not be opened.
+        AdapterError: The library for this kind of adapter is not installed.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    central_for(settings.adapter)  # a missing library must not look like a missing adapter
+    counters = Counters()
+    commit = GroupCommit(
+        lambda: SampleStore.open(
+            settings.database, max_bytes=settings.max_bytes, max_age_s=settings.max_age_s
+        ),
+        settings.commit_within_s,
+        counters,
+    )
+    collector = Collector(
+        settings.sensors,
+        commit,
+        counters,
+        next_stream=await commit.open(),
+        clock=time.monotonic,
+    )
+    committing = asyncio.create_task(commit.run())
+    collecting = asyncio.create_task(collector.run(lambda: central_for(settings.adapter)))
+    stopping = asyncio.create_task(stop.wait())
+    tasks = {committing, collecting, stopping}
+    if ready is not None:
+        ready()
+    try:
+        while not any(task.done() for task in tasks):
+            if heartbeat is not None:
+                heartbeat(collector.snapshot())
+            await asyncio.wait(tasks, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (stopping, collecting):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await collecting
+        commit.stop()
+        await committing
+        if heartbeat is not None:
+            heartbeat(collector.snapshot())
+        totals = ", ".join(f"{name}={value:g}" for name, value in collector.snapshot().items())
+        _log.info("stopped: %s", totals)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the collector of a node; returns the exit status."""
+    settings = start("collector", arguments).for_collector()
+    # Bumble logs each packet that it dislikes; our own line a minute says the same.
+    logging.getLogger("bumble").setLevel(logging.ERROR)
+    try:
+        asyncio.run(run(settings))
+    except (StoreError, AdapterError) as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
