@@ -85,6 +85,10 @@ class BumblePeripheral:
         return found[0]
 
     async def _request(self, request: Coroutine[Any, Any, _Result]) -> _Result:
+        if not self._central.holds(self._connection):
+            # Bumble would send it into the void and wait for its own, longer, timeout.
+            request.close()
+            raise PeripheralError(f"{self.address}: the connection has ended")
         try:
             return await self._central.guarded(request, REQUEST_TIMEOUT_S)
         except _FAILURES as error:
@@ -174,14 +178,14 @@ class BumbleCentral:
         except BaseException:
             await self.disconnect(connection)
             raise
-        if handle not in self._device.connections:
+        if not self.holds(connection):
             raise PeripheralError(f"{address}: the connection was lost at once")
         self._ended[handle] = disconnected
         return peripheral
 
     async def disconnect(self, connection: Connection) -> None:
         """End a connection of this central, if it still exists."""
-        if self._device.connections.get(connection.handle) is not connection:
+        if not self.holds(connection):
             return
         self._disconnected(connection.handle, "disconnected by the collector")
         reason = hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR
@@ -190,6 +194,10 @@ class BumbleCentral:
         except (*_FAILURES, AdapterError, PeripheralError) as error:
             # The peer notices by its supervision timeout; here the connection is over.
             _log.warning("%s: %s", connection.peer_address, _text(error))
+
+    def holds(self, connection: Connection) -> bool:
+        """Whether a connection still exists."""
+        return self._device.connections.get(connection.handle) is connection
 
     async def guarded(self, work: Coroutine[Any, Any, _Result], within: float) -> _Result:
         """Await Bumble's work, but not beyond the life of the transport or a timeout.
