@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
+import demo.wearable
 from datasets.recordings import save
-from edgenode.collector.imu_service import AnnotationMark, Samples, encode_samples
+from edgenode.collector.imu_service import AnnotationMark, Description, Samples, encode_samples
 from edgenode.tasks.stream import Annotation
 from tests.collector.ward import WEARABLE, series, until
 
@@ -215,6 +216,22 @@ async def test_a_collector_whose_adapter_is_not_there_yet_waits_for_it(tmp_path,
     finally:
         radio.kill()
         radio.wait()
+
+
+async def test_a_sensor_of_another_rate_is_refused_and_others_are_read(air, collector, monkeypatch):
+    monkeypatch.setattr(demo.wearable, "_DESCRIPTION", Description(25_000, 4096, 1024))
+    odd = await air.wearable(series(1, seed=2), "F0:0E:00:00:00:02")
+    monkeypatch.undo()
+    wearable = await air.wearable(series(2))
+    box = collector(sensors=["F0:0E:00:00:00:02", WEARABLE]).start()
+    await air.playing[1]
+    count = len(notified_samples(wearable))
+    await until(lambda: len(box.samples()) >= count, "the samples of the other sensor")
+    await until(lambda: "rate_millihertz=25000" in box.text(), "the refusal")
+    await box.stop()
+    assert [sample[1:] for sample in box.samples()] == notified_samples(wearable)
+    assert odd.heard == []
+    assert box.counters()["connection_failures"] >= 1
 
 
 async def test_a_damaged_store_is_replaced_at_the_start_and_collecting_begins(air, collector):

@@ -110,3 +110,63 @@ def test_a_full_disk_refuses_clearly_loses_nothing_and_resumes(tmp_path):
     done = on_small_disk(tmp_path, SCRIPT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("done")
+
+
+COLLECTING = textwrap.dedent(
+    """
+    import asyncio
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from edgenode.collector import group_commit
+    from edgenode.collector.counters import Counters
+    from edgenode.collector.group_commit import GroupCommit
+    from edgenode.storage.samples import SampleStore
+    from edgenode.storage.samples_reader import BEGINNING, SampleReader
+    from edgenode.tasks.stream import SampleBlock
+
+    path = Path(sys.argv[1]) / "samples" / "samples.db"
+    ballast = Path(sys.argv[1]) / "ballast"
+    group_commit.RETRY_S = 0.01
+    group_commit.MAX_WAITING_RECORDS = 200
+
+
+    async def main():
+        ballast.write_bytes(bytes(400_000))
+        counters = Counters()
+        commit = GroupCommit(lambda: SampleStore.open(path, max_bytes=1 << 30), 0.01, counters)
+        await commit.open()
+        task = asyncio.create_task(commit.run())
+        n = 0
+        while counters.dropped_samples < 20 * 42:
+            commit.put(SampleBlock(1, n * 42, np.full((42, 6), n, np.int16)))
+            n += 1
+            await asyncio.sleep(0.0002)
+        assert counters.store_errors > 0
+        ballast.unlink()
+        at_outage = counters.stored_samples
+        while counters.stored_samples == at_outage:
+            await asyncio.sleep(0.01)
+        for _ in range(100):
+            commit.put(SampleBlock(1, n * 42, np.full((42, 6), n, np.int16)))
+            n += 1
+        commit.stop()
+        await task
+        records, cursor = SampleReader(path).read_after(BEGINNING, 100_000)
+        stored = sum(len(record.values) for record in records)
+        assert stored == counters.stored_samples, (stored, counters)
+        assert stored + counters.dropped_samples == n * 42, (stored, counters, n)
+        assert [r.first for r in records] == sorted({r.first for r in records})
+        print("done", stored, counters.dropped_samples)
+
+
+    asyncio.run(main())
+    """
+)
+
+
+def test_collecting_goes_on_through_a_full_disk_and_every_sample_is_accounted_for(tmp_path):
+    done = on_small_disk(tmp_path, COLLECTING)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("done")
+    assert "samples wait in memory" in done.stderr
