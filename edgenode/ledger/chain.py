@@ -109,6 +109,10 @@ class Chain:
         """A payload by content id."""
         return self._store.payload(payload_id)
 
+    def lacks_payload(self, payload_id: bytes) -> bool:
+        """Whether a block that is here waits for this payload."""
+        return any(payload_id in lacking for lacking in self._lacking.values())
+
     def invalid(self, block_id: bytes) -> Rejected | None:
         """Why a block was refused, if it was."""
         return self._invalid.get(block_id)

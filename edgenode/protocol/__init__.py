@@ -1,0 +1,1 @@
+"""The gossip protocol as state machines: datagrams and times in, datagrams and events out."""

@@ -1,0 +1,80 @@
+"""The address book: where nodes may be, and when to knock there next."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edgenode.protocol.wire import Address
+
+BOOK_LIMIT = 256
+"""Addresses kept; a ward is smaller, and a flood of invented ones must not fill memory."""
+
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 60.0
+"""Seconds between knocks at a door that stays shut: one datagram a minute costs nothing, and a
+box that was switched on is found within one."""
+
+SHUN_TIME = 600.0
+"""Seconds for which an address is left alone after a fault that only its owner can have made."""
+
+
+@dataclass(slots=True)
+class _Door:
+    seed: bool
+    knock_at: float
+    retry: float = FIRST_RETRY
+
+
+class AddressBook:
+    """Sync addresses with the time of the next attempt; seeds are never forgotten."""
+
+    def __init__(self, seeds: Iterable[Address], now: float) -> None:
+        self._doors = {address: _Door(seed=True, knock_at=now) for address in seeds}
+        self._shunned: dict[Address, float] = {}
+
+    def learn(self, address: Address, now: float) -> None:
+        """Note an address that somebody told us; full books take no more."""
+        if address.port and address not in self._doors and len(self._doors) < BOOK_LIMIT:
+            self._doors[address] = _Door(seed=False, knock_at=now)
+
+    def reached(self, address: Address, now: float) -> None:
+        """A session stands at this address: when it ends, knock again soon."""
+        self.learn(address, now)
+        if address in self._doors:
+            self._doors[address].retry = FIRST_RETRY
+
+    def forget(self, address: Address) -> None:
+        """Never knock here again: it is this node itself."""
+        self._doors.pop(address, None)
+
+    def shun(self, address: Address, now: float) -> None:
+        """Take nothing from this address for a while."""
+        self._shunned[address] = now + SHUN_TIME
+
+    def is_shunned(self, address: Address, now: float) -> bool:
+        """Whether the address is left alone at present."""
+        until = self._shunned.get(address)
+        if until is not None and until <= now:
+            del self._shunned[address]
+            return False
+        return until is not None
+
+    def due(self, connected: set[Address], now: float) -> list[Address]:
+        """The addresses to knock at now; each is due again later, less and less often."""
+        knock = []
+        for address, door in list(self._doors.items()):
+            if address in connected or door.knock_at > now:
+                continue
+            if not self.is_shunned(address, now):
+                knock.append(address)
+            door.knock_at = now + door.retry
+            if door.retry >= LONGEST_RETRY and not door.seed:
+                # Told by somebody and never there: after two minutes it makes room.
+                del self._doors[address]
+            door.retry = min(LONGEST_RETRY, 2 * door.retry)
+        return knock
+
+    def next_due(self, connected: set[Address]) -> float | None:
+        """When `due` will next have something, in its clock."""
+        return min(
+            (door.knock_at for a, door in self._doors.items() if a not in connected), default=None
+        )

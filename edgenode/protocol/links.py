@@ -1,0 +1,295 @@
+"""Sessions with other nodes: hello and welcome, sealing, replay, keep-alive, addresses."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from edgenode.ledger.encoding import MalformedError
+from edgenode.protocol.book import AddressBook
+from edgenode.protocol.instant import Instant
+from edgenode.protocol.peer import Peer
+from edgenode.protocol.sealing import Sealer, UnsealError
+from edgenode.protocol.wire import (
+    ADDRESSES_LIMIT,
+    BROADCAST_KINDS,
+    IDS_LIMIT,
+    PROTOCOL_VERSION,
+    Address,
+    Addresses,
+    Envelope,
+    GetAddresses,
+    Hello,
+    Message,
+    Socket,
+    Status,
+    Tip,
+    Welcome,
+)
+
+PEERS_LIMIT = 64
+"""Sessions at a time. Each may cost a window of chunks and a replay window, 140 kB at most."""
+
+STATUS_INTERVAL = 2.0
+"""Seconds between statuses after a change: how long a lost announcement can go unnoticed."""
+
+LONGEST_STATUS_INTERVAL = 8.0
+"""Seconds between statuses while nothing changes; each is about 200 bytes."""
+
+SILENCE_LIMIT = 60.0
+"""Seconds of silence after which a session is over: seven statuses, which 40 % loss swallows
+once in 600 times. A slow box is not a dead one."""
+
+
+ADDRESSES_INTERVAL = 30.0
+"""Seconds between requests for addresses: an answer that was lost is made good by the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """Bytes to send from one of this node's sockets to the same kind of socket at `address`."""
+
+    socket: Socket
+    address: Address
+    data: bytes
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Datagrams and bytes of one socket since the start; `dropped` came in and were no good."""
+
+    datagrams_sent: int = 0
+    datagrams_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What this node says of itself when it opens a session."""
+
+    tip: Callable[[], Tip]
+    waiting: Callable[[], list[bytes]]
+
+
+class _Dropped(Exception):  # noqa: N818  (an outcome, not an error)
+    """A datagram that leads to nothing; `reason` is its label in the metrics."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Links:
+    """All sessions of a node. Authenticated messages come out of `receive`; the rest is silence.
+
+    A hello gets a welcome of its own size and leaves nothing behind. A session exists once the
+    other side has named ours, which shows that it reads what is sent to its address.
+    """
+
+    def __init__(
+        self,
+        *,
+        genesis_id: bytes,
+        sealer: Sealer,
+        seeds: Iterable[Address],
+        broadcast_port: int,
+        local: Local,
+        rng: random.Random,
+        now: Instant,
+    ) -> None:
+        """Start with no session; `broadcast_port` is 0 without a broadcast socket."""
+        self._genesis_id = genesis_id
+        self._sealer = sealer
+        self._broadcast_port = broadcast_port
+        self._local = local
+        self._rng = rng
+        self._counter = 0
+        self._greeted: dict[int, Hello] = {}
+        self.session = rng.getrandbits(64) or 1
+        self.book = AddressBook(seeds, now.monotonic)
+        self.peers: dict[int, Peer] = {}
+        self.traffic = {socket: Traffic() for socket in Socket}
+        self.outbox: list[Datagram] = []
+        self.joined: list[Peer] = []
+        self.left: list[Peer] = []
+
+    # In
+
+    def receive(
+        self, socket: Socket, source: Address, datagram: bytes, now: Instant
+    ) -> tuple[Peer, Message] | None:
+        """Open a datagram; a message of a session comes out with its peer."""
+        traffic = self.traffic[socket]
+        traffic.datagrams_received += 1
+        traffic.bytes_received += len(datagram)
+        try:
+            return self._receive(socket, source, datagram, now)
+        except _Dropped as dropped:
+            traffic.dropped[dropped.reason] += 1
+            return None
+
+    def _receive(
+        self, socket: Socket, source: Address, datagram: bytes, now: Instant
+    ) -> tuple[Peer, Message] | None:
+        envelope = self._open(socket, datagram)
+        message = envelope.message
+        if self.book.is_shunned(source, now.monotonic):
+            raise _Dropped("shunned")
+        if envelope.sender == self.session:
+            self.book.forget(source)
+            return None
+        if isinstance(message, Hello):
+            self._greeting(source, envelope, message, now)
+            return None
+        if envelope.receiver != self.session:
+            raise _Dropped("other_session")
+        peer = self.peers.get(envelope.sender) or self._accept(source, envelope, socket, now)
+        if not peer.replay[socket].accept(envelope.counter):
+            raise _Dropped("replayed")
+        peer.heard = now.monotonic
+        peer.datagrams_received += 1
+        return self._handle(peer, message, now)
+
+    def _open(self, socket: Socket, datagram: bytes) -> Envelope:
+        try:
+            envelope = Envelope.decode(self._sealer.open(socket, datagram))
+        except UnsealError:
+            raise _Dropped("unsealed") from None
+        except MalformedError:
+            raise _Dropped("malformed") from None
+        if socket is Socket.BROADCAST and type(envelope.message) not in BROADCAST_KINDS:
+            raise _Dropped("wrong_socket")
+        return envelope
+
+    def _greeting(self, source: Address, envelope: Envelope, hello: Hello, now: Instant) -> None:
+        if hello.genesis != self._genesis_id or hello.version != PROTOCOL_VERSION:
+            raise _Dropped("other_ward")
+        if isinstance(hello, Welcome):
+            if envelope.receiver != self.session:
+                raise _Dropped("other_session")
+            if envelope.sender not in self.peers:
+                self._join(envelope.sender, source, hello, now)
+            return
+        self._post(source, envelope.sender, Socket.SYNC, self._hello(Welcome))
+        if len(self._greeted) >= PEERS_LIMIT:
+            self._greeted.pop(next(iter(self._greeted)))
+        # The last hellos are remembered for their contents; they stand for no session yet.
+        self._greeted[envelope.sender] = hello
+
+    def _accept(self, source: Address, envelope: Envelope, socket: Socket, now: Instant) -> Peer:
+        """A first message that names our session: the address of a hello is proven."""
+        hello = self._greeted.pop(envelope.sender, None)
+        if hello is None or socket is not Socket.SYNC:
+            raise _Dropped("no_session")
+        return self._join(envelope.sender, source, hello, now)
+
+    def _join(self, session: int, source: Address, hello: Hello, now: Instant) -> Peer:
+        for old in [p for p in self.peers.values() if p.address == source]:
+            self._leave(old)  # the node at this address has started anew
+        if len(self.peers) >= PEERS_LIMIT:
+            raise _Dropped("too_many_peers")
+        broadcast = hello.broadcast_port and Address(source.host, hello.broadcast_port)
+        peer = Peer(
+            session=session,
+            address=source,
+            broadcast=broadcast or None,
+            tip=hello.tip,
+            connected=now.unix,
+            heard=now.monotonic,
+            status_interval=STATUS_INTERVAL,
+        )
+        self.peers[session] = peer
+        self.joined.append(peer)
+        self.book.reached(source, now.monotonic)
+        self._send_status(peer, now)
+        return peer
+
+    def _handle(self, peer: Peer, message: Message, now: Instant) -> tuple[Peer, Message] | None:
+        match message:
+            case GetAddresses():
+                others = [p.address for p in self.peers.values() if p is not peer]
+                self._rng.shuffle(others)
+                self.send(peer, Addresses(tuple(others[:ADDRESSES_LIMIT])))
+                return None
+            case Addresses():
+                for address in message.addresses:
+                    self.book.learn(address, now.monotonic)
+                return None
+            case Status():
+                peer.status_received(message.sequence, message.echo, message.held, now.monotonic)
+                peer.tip = message.tip
+        return peer, message
+
+    # Out
+
+    def send(self, peer: Peer, message: Message, socket: Socket = Socket.SYNC) -> None:
+        """Send a message to a peer; what it cannot get on its broadcast socket goes to sync."""
+        address = peer.address
+        if socket is Socket.BROADCAST:
+            if self._broadcast_port and peer.broadcast:
+                address = peer.broadcast
+            else:
+                socket = Socket.SYNC
+        peer.datagrams_sent += 1
+        self._post(address, peer.session, socket, message)
+
+    def blame(self, peer: Peer, now: Instant) -> None:
+        """End the session of a peer that did what no honest node does, and shun its address."""
+        self.book.shun(peer.address, now.monotonic)
+        self._leave(peer)
+
+    def tick(self, now: Instant) -> None:
+        """Knock, keep alive, and let go of who has been silent."""
+        for peer in list(self.peers.values()):
+            if now.monotonic - peer.heard > SILENCE_LIMIT:
+                self._leave(peer)
+            elif now.monotonic >= peer.status_due:
+                self._send_status(peer, now)
+        for address in self.book.due(self._connected(), now.monotonic):
+            self._post(address, 0, Socket.SYNC, self._hello(Hello))
+
+    def deadline(self) -> float | None:
+        """When `tick` should be called at the latest, in the monotonic clock."""
+        times = [min(p.status_due, p.heard + SILENCE_LIMIT) for p in self.peers.values()]
+        knock = self.book.next_due(self._connected())
+        return min([*times, *([] if knock is None else [knock])], default=None)
+
+    def hasten_statuses(self, now: Instant) -> None:
+        """Let every peer know soon that this node's tip or mempool has changed."""
+        for peer in self.peers.values():
+            peer.status_interval = STATUS_INTERVAL
+            peer.status_due = min(peer.status_due, now.monotonic + STATUS_INTERVAL / 4)
+
+    def _send_status(self, peer: Peer, now: Instant) -> None:
+        sequence, echo, held = peer.next_status(now.monotonic)
+        waiting = self._local.waiting()
+        if len(waiting) > IDS_LIMIT:
+            waiting = self._rng.sample(waiting, IDS_LIMIT)
+        self.send(peer, Status(self._local.tip(), sequence, echo, held, tuple(waiting)))
+        if now.monotonic >= peer.addresses_due:
+            self.send(peer, GetAddresses())
+            peer.addresses_due = now.monotonic + ADDRESSES_INTERVAL
+        # Jitter keeps the statuses of many nodes from falling into step.
+        peer.status_due = now.monotonic + peer.status_interval * self._rng.uniform(0.75, 1.25)
+        peer.status_interval = min(LONGEST_STATUS_INTERVAL, 1.5 * peer.status_interval)
+
+    def _hello(self, kind: type[Hello]) -> Hello:
+        return kind(self._genesis_id, self._local.tip(), self._broadcast_port)
+
+    def _post(self, address: Address, receiver: int, socket: Socket, message: Message) -> None:
+        self._counter += 1
+        envelope = Envelope(self.session, receiver, self._counter, message)
+        data = self._sealer.seal(socket, envelope.encode())
+        traffic = self.traffic[socket]
+        traffic.datagrams_sent += 1
+        traffic.bytes_sent += len(data)
+        self.outbox.append(Datagram(socket, address, data))
+
+    def _leave(self, peer: Peer) -> None:
+        del self.peers[peer.session]
+        self.left.append(peer)
+
+    def _connected(self) -> set[Address]:
+        return {peer.address for peer in self.peers.values()}

@@ -1,0 +1,444 @@
+"""A node: the chain, the mempool and the sessions, driven by datagrams, requests and time."""
+
+import random
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edgenode.ledger.block import Block
+from edgenode.ledger.chain import Chain, HeadChange
+from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.hashes import content_id, display
+from edgenode.ledger.headers import UnknownParentError
+from edgenode.ledger.mempool import Mempool
+from edgenode.ledger.rules import Rejected
+from edgenode.ledger.template import Template, build_template
+from edgenode.ledger.transaction import Transaction, Transfer, Update
+from edgenode.protocol import catch_up, relay
+from edgenode.protocol.catch_up import CatchUp
+from edgenode.protocol.instant import Instant
+from edgenode.protocol.links import Datagram, Links, Local
+from edgenode.protocol.peer import Peer
+from edgenode.protocol.pulls import Completed, Pulls
+from edgenode.protocol.relay import Relay, WaitingStore
+from edgenode.protocol.sealing import Sealer
+from edgenode.protocol.wire import (
+    CHUNK_BYTES,
+    Absent,
+    Address,
+    Chunk,
+    GetChunks,
+    GetHeaders,
+    GetTransactions,
+    Headers,
+    Message,
+    NewBlock,
+    NewTransaction,
+    ObjectKind,
+    Socket,
+    Status,
+    Tip,
+    chunk_length,
+)
+
+RELAY_DEGREE = 6
+"""Peers that an announcement goes to at once (gossipsub's degree); the rest learn of it by
+status."""
+
+SERVED_LIMIT = 8
+"""Objects kept at hand while their chunks are asked for; a miss costs one read of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMoved:
+    """The head is another block."""
+
+    change: HeadChange
+
+
+@dataclass(frozen=True, slots=True)
+class PoolChanged:
+    """Something joined or left the mempool while the head stayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something violated a rule. `peer` sent it; None if this box did, or nobody is known."""
+
+    what: str
+    rejected: Rejected
+    peer: Peer | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerBlamed:
+    """A session was ended because its peer did what no honest node does."""
+
+    peer: Peer
+    reason: str
+
+
+Event = HeadMoved | PoolChanged | Refused | PeerBlamed
+
+
+class Node:
+    """The whole of a node without its sockets, disk, clock and threads.
+
+    Feed it with `receive`, `tick` and the `submit_` methods; after each call take what it wants
+    to send and to say with `drain`.
+    """
+
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        store: WaitingStore,
+        ward_key: bytes,
+        seeds: Iterable[Address],
+        broadcast_port: int,
+        rng: random.Random,
+        now: Instant,
+    ) -> None:
+        """Start from a loaded chain; `rng` gives nonces and session numbers."""
+        self.chain = chain
+        self.mempool = Mempool(chain.genesis, chain.tree.get)
+        self.refused: Counter[str] = Counter()
+        self.reorganisations = 0
+        self._pulls = Pulls()
+        self._catch_up = CatchUp(chain, self._pulls)
+        self._relay = Relay(chain, self.mempool, store)
+        self._rng = rng
+        self._events: list[Event] = []
+        self._served: OrderedDict[tuple[ObjectKind, bytes], bytes] = OrderedDict()
+        self.links = Links(
+            genesis_id=chain.genesis.id,
+            sealer=Sealer(ward_key, chain.genesis.id, rng.randbytes),
+            seeds=seeds,
+            broadcast_port=broadcast_port,
+            local=Local(self._tip, self.mempool.ids),
+            rng=rng,
+            now=now,
+        )
+
+    # In
+
+    def receive(self, socket: Socket, source: Address, datagram: bytes, now: Instant) -> None:
+        """A datagram came in."""
+        opened = self.links.receive(socket, source, datagram, now)
+        self._note_peers()
+        if opened is not None:
+            peer, message = opened
+            try:
+                self._handle(peer, message, now)
+            except MalformedError as error:
+                self._blame(peer, f"malformed: {error}", now)
+        self._ask(now)
+
+    def tick(self, now: Instant) -> None:
+        """Time has passed."""
+        self.links.tick(now)
+        self._note_peers()
+        self._want()
+        self._ask(now)
+
+    def deadline(self) -> float | None:
+        """When `tick` should be called at the latest, in the monotonic clock."""
+        times = (self.links.deadline(), self._pulls.deadline(), self._catch_up.deadline())
+        return min((time for time in times if time is not None), default=None)
+
+    def drain(self) -> tuple[list[Datagram], list[Event]]:
+        """What is to be sent and what happened since the last call."""
+        datagrams, self.links.outbox = self.links.outbox, []
+        events, self._events = self._events, []
+        return datagrams, events
+
+    def submit_update(self, update: Update, payload: bytes, now: Instant) -> None:
+        """This box's own update: kept durably and announced.
+
+        Raises:
+            Rejected: it violates a rule.
+        """
+        if update.id in self.mempool:
+            return
+        try:
+            self._relay.add_update(update, payload)
+        except Rejected as rejected:
+            self._refuse("update", rejected, None)
+            raise
+        self._announce(update, None)
+        self._pool_changed(now)
+
+    def submit_transfer(self, transfer: Transfer, now: Instant) -> None:
+        """A transfer handed to this box: kept durably and announced.
+
+        Raises:
+            Rejected: it violates a rule.
+            PoolFullError: the mempool is full.
+        """
+        if transfer.id in self.mempool:
+            return
+        try:
+            self._relay.add_transfer(transfer)
+        except Rejected as rejected:
+            self._refuse("transfer", rejected, None)
+            raise
+        self._announce(transfer, None)
+        self._pool_changed(now)
+
+    def submit_block(self, block: Block, now: Instant) -> None:
+        """A block mined by this box: validated, kept durably and announced.
+
+        A block that is valid but not the best is kept beside the chain.
+
+        Raises:
+            Rejected: it violates a rule.
+            UnknownParentError: its parent is not known.
+        """
+        try:
+            self.chain.add_block(block, int(now.unix))
+        except Rejected as rejected:
+            self._refuse("block", rejected, None)
+            raise
+        self._advance(now)
+        refused = self.chain.invalid(block.id)
+        if refused is not None:
+            raise refused
+
+    def template(self, miner: bytes, now: Instant) -> Template:
+        """What to mine next, paying `miner` (public key)."""
+
+        def payload(name: bytes) -> bytes:
+            data = self.chain.payload(name)
+            assert data is not None, "an update waits only with its payload"
+            return data
+
+        return build_template(
+            self.chain.genesis,
+            self.chain.state,
+            self.mempool.select(self.chain.state),
+            miner=miner,
+            now=int(now.unix),
+            lookup=self.chain.tree.get,
+            payload=payload,
+        )
+
+    @property
+    def syncing(self) -> bool:
+        """Whether some peer is more than a block ahead."""
+        return self._catch_up.syncing(self.links.peers.values())
+
+    # Messages
+
+    def _handle(self, peer: Peer, message: Message, now: Instant) -> None:
+        match message:
+            case Status():
+                self._take_status(peer, message)
+            case GetHeaders():
+                self.links.send(peer, self._catch_up.answer_headers(message))
+            case Headers():
+                self._take_headers(peer, message, now)
+            case GetChunks():
+                self._serve(peer, message)
+            case Chunk():
+                done = self._pulls.chunk(peer.session, message, now.monotonic)
+                if done is not None:
+                    self._take_object(done, now)
+            case Absent():
+                self._pulls.absent(peer.session, message.kind, message.id, now.monotonic)
+            case GetTransactions():
+                for transaction_id in message.ids:
+                    transaction = self.mempool.get(transaction_id)
+                    if transaction is not None:
+                        self.links.send(peer, NewTransaction(transaction.encode()))
+            case NewTransaction():
+                self._take_transaction(peer, message, now)
+            case NewBlock():
+                self._take_new_block(peer, message, now)
+
+    def _take_status(self, peer: Peer, status: Status) -> None:
+        unknown = tuple(i for i in status.waiting if not self._relay.knows(i))
+        if unknown and not self.syncing:
+            self.links.send(peer, GetTransactions(unknown))
+        self._want()
+
+    def _take_headers(self, peer: Peer, message: Headers, now: Instant) -> None:
+        try:
+            self._catch_up.take_headers(peer, message, now)
+        except Rejected as rejected:
+            self._refuse("header", rejected, peer)
+            self._blame(peer, str(rejected.rule), now)
+        self._want()
+
+    def _take_new_block(self, peer: Peer, message: NewBlock, now: Instant) -> None:
+        if message.tip.work > peer.tip.work:
+            peer.tip = message.tip
+        try:
+            self.chain.add_header(message.header, int(now.unix))
+        except UnknownParentError:
+            return  # its tip makes us ask for the headers before it
+        except Rejected as rejected:
+            self._refuse("header", rejected, peer)
+            if rejected.rule not in catch_up.NOT_THE_PEERS_FAULT:
+                self._blame(peer, str(rejected.rule), now)
+            return
+        self._want()
+
+    def _take_transaction(self, peer: Peer, message: NewTransaction, now: Instant) -> None:
+        try:
+            accepted = self._relay.offered(message.raw, peer.session)
+        except Rejected as rejected:
+            self._refuse("transaction", rejected, peer)
+            if rejected.rule not in relay.NOT_THE_PEERS_FAULT:
+                self._blame(peer, str(rejected.rule), now)
+            return
+        if accepted is not None:
+            self._announce(accepted, peer)
+            self._pool_changed(now)
+        self._want_offered()
+
+    def _take_object(self, done: Completed, now: Instant) -> None:
+        try:
+            if done.kind is ObjectKind.BLOCK:
+                self._catch_up.take_block(done.id, done.data, now)
+            else:
+                self._take_payload(done, now)
+        except MalformedError as error:
+            self._blame_sole(done, f"malformed: {error}", now)
+        except Rejected as rejected:
+            self._refuse(done.kind.name.lower(), rejected, self._sole(done))
+            if rejected.rule not in catch_up.NOT_THE_PEERS_FAULT:
+                self._blame_sole(done, str(rejected.rule), now)
+        self._advance(now)
+        self._want()
+
+    def _take_payload(self, done: Completed, now: Instant) -> None:
+        if content_id(done.data) != done.id:
+            raise MalformedError("the payload has another content id")
+        accepted, damned = self._relay.payload_came(done.data)
+        for _, rejected in damned:
+            self._refuse("update", rejected, self._sole(done))
+        if self.chain.lacks_payload(done.id):
+            self.chain.add_payload(done.data)
+        for update in accepted:
+            self._announce(update, self._sole(done))
+        if accepted:
+            self._pool_changed(now)
+
+    def _serve(self, peer: Peer, request: GetChunks) -> None:
+        data = self._object(request.kind, request.id)
+        if data is None:
+            self.links.send(peer, Absent(request.kind, request.id))
+            return
+        for first, count in request.ranges:
+            for index in range(first, first + count):
+                size = chunk_length(len(data), index)
+                if size < 1:
+                    break
+                start = index * CHUNK_BYTES
+                piece = data[start : start + size]
+                self.links.send(peer, Chunk(request.kind, request.id, len(data), index, piece))
+
+    def _object(self, kind: ObjectKind, name: bytes) -> bytes | None:
+        key = (kind, name)
+        if key in self._served:
+            self._served.move_to_end(key)
+            return self._served[key]
+        if kind is ObjectKind.BLOCK:
+            block = self.chain.block(name)
+            data = None if block is None else block.encode()
+        else:
+            data = self.chain.payload(name)
+        if data is not None:
+            self._served[key] = data
+            if len(self._served) > SERVED_LIMIT:
+                self._served.popitem(last=False)
+        return data
+
+    # Consequences
+
+    def _advance(self, now: Instant) -> None:
+        change, refusals = self.chain.advance()
+        for refusal in refusals:
+            self._refuse("block", refusal.rejected, None)
+            # Who has it for its head has accepted what no honest node accepts.
+            for peer in list(self.links.peers.values()):
+                if peer.tip.head == refusal.entry.id:
+                    self._blame(peer, str(refusal.rejected.rule), now)
+        if change is None:
+            return
+        self.reorganisations += bool(change.disconnected)
+        for _, rejected in self._relay.follow(change):
+            self._refuse("waiting", rejected, None)
+        self._events.append(HeadMoved(change))
+        announcement = NewBlock(change.new.header, self._tip())
+        for peer in self._some_peers():
+            if peer.tip.work < change.new.work:
+                self.links.send(peer, announcement, Socket.BROADCAST)
+        self.links.hasten_statuses(now)
+
+    def _announce(self, transaction: Transaction, source: Peer | None) -> None:
+        message = NewTransaction(transaction.encode())
+        for peer in self._some_peers():
+            if peer is not source:
+                self.links.send(peer, message, Socket.BROADCAST)
+
+    def _some_peers(self) -> list[Peer]:
+        peers = list(self.links.peers.values())
+        return peers if len(peers) <= RELAY_DEGREE else self._rng.sample(peers, RELAY_DEGREE)
+
+    def _pool_changed(self, now: Instant) -> None:
+        self._events.append(PoolChanged())
+        self.links.hasten_statuses(now)
+
+    def _want(self) -> None:
+        self._catch_up.want(self.links.peers.values())
+        self._want_offered()
+
+    def _want_offered(self) -> None:
+        for offer in self._relay.offers.values():
+            update = offer.update
+            length = update.payload_length
+            self._pulls.want(
+                ObjectKind.PAYLOAD, update.payload, length, length, sorted(offer.sources)
+            )
+
+    def _ask(self, now: Instant) -> None:
+        for peer, request in self._catch_up.ask_headers(self.links.peers.values(), now):
+            self.links.send(peer, request)
+        for session, pull in self._pulls.pump(now.monotonic):
+            self.links.send(self.links.peers[session], pull)
+
+    def _note_peers(self) -> None:
+        for peer in self.links.joined:
+            self._pulls.add_peer(peer.session, peer.flow)
+        for peer in self.links.left:
+            self._pulls.drop_peer(peer.session)
+            self._catch_up.forget(peer)
+        if self.links.joined or self.links.left:
+            self.links.joined, self.links.left = [], []
+            self._want()
+
+    def _refuse(self, what: str, rejected: Rejected, peer: Peer | None) -> None:
+        self.refused[rejected.rule] += 1
+        self._events.append(Refused(what, rejected, peer))
+
+    def _sole(self, done: Completed) -> Peer | None:
+        """The peer that sent all of an object, if one did."""
+        if len(done.contributors) != 1:
+            return None
+        return self.links.peers.get(next(iter(done.contributors)))
+
+    def _blame_sole(self, done: Completed, reason: str, now: Instant) -> None:
+        peer = self._sole(done)
+        if peer is not None:
+            self._blame(peer, f"{reason} ({done.kind.name.lower()} {display(done.id)})", now)
+
+    def _blame(self, peer: Peer, reason: str, now: Instant) -> None:
+        if peer.session in self.links.peers:
+            self.links.blame(peer, now)
+            self._events.append(PeerBlamed(peer, reason))
+            self._note_peers()
+
+    def _tip(self) -> Tip:
+        head = self.chain.head
+        return Tip(head.id, head.height, head.work)

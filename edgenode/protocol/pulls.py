@@ -1,0 +1,226 @@
+"""Pulling of blocks and payloads: chunk by chunk, from one peer at a time, until whole."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from edgenode.protocol.flow import Flow, Wanted
+from edgenode.protocol.wire import (
+    CHUNK_BYTES,
+    CHUNKS_LIMIT,
+    RANGES_LIMIT,
+    Chunk,
+    GetChunks,
+    ObjectKind,
+)
+
+ACTIVE_LIMIT = 32
+"""Objects pulled at a time; others wait their turn. Bounds memory to 32 of the longest."""
+
+FIRST_CHUNKS = 4
+"""Chunks asked for while an object's length is unknown: a usual block."""
+
+PATIENCE = 4
+"""Timeouts in a row after which another peer is asked."""
+
+ABSENT_TIME = 5.0
+"""Seconds before a peer that lacked an object is asked for it again."""
+
+Object = tuple[ObjectKind, bytes]
+
+
+@dataclass(slots=True)
+class _Pull:
+    length: int | None
+    limit: int
+    sources: "OrderedDict[int, float]"
+    source: int | None = None
+    contributors: set[int] = field(default_factory=set)
+    chunks: dict[int, bytes] = field(default_factory=dict)
+    under_way: set[int] = field(default_factory=set)
+    asked_before: set[int] = field(default_factory=set)
+    timeouts: int = 0
+
+    def missing(self) -> list[int]:
+        if self.length is None:
+            return [i for i in range(FIRST_CHUNKS) if i not in self.under_way]
+        count = -(-self.length // CHUNK_BYTES)
+        return [i for i in range(count) if i not in self.chunks and i not in self.under_way]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """All bytes of an object; whether they are the right ones is not checked here.
+
+    `contributors` are the sessions that sent them: if there is one, a fault is its own.
+    """
+
+    kind: ObjectKind
+    id: bytes
+    data: bytes
+    contributors: frozenset[int]
+
+
+class Pulls:
+    """All objects being pulled, and the flows of the peers that they are pulled from."""
+
+    def __init__(self) -> None:
+        self._flows: dict[int, Flow] = {}
+        self._pulls: OrderedDict[Object, _Pull] = OrderedDict()
+
+    def __contains__(self, wanted: Object) -> bool:
+        return wanted in self._pulls
+
+    def __len__(self) -> int:
+        return len(self._pulls)
+
+    def add_peer(self, session: int, flow: Flow) -> None:
+        """A peer that can be pulled from."""
+        self._flows[session] = flow
+
+    def drop_peer(self, session: int) -> None:
+        """Pull from others what was being pulled from this peer."""
+        self._flows.pop(session, None)
+        for pull in self._pulls.values():
+            pull.sources.pop(session, None)
+            if pull.source == session:
+                self._leave_source(pull)
+
+    def want(
+        self, kind: ObjectKind, name: bytes, length: int | None, limit: int, sources: Iterable[int]
+    ) -> None:
+        """Pull an object from one of these peers; said again, it adds peers.
+
+        `length` in bytes if it is known, `limit` the most that it may have.
+        """
+        pull = self._pulls.setdefault((kind, name), _Pull(length, limit, OrderedDict()))
+        for session in sources:
+            if session in self._flows:
+                pull.sources.setdefault(session, float("-inf"))
+
+    def cancel(self, kind: ObjectKind, name: bytes) -> None:
+        """Stop pulling an object."""
+        if self._pulls.pop((kind, name), None) is not None:
+            for flow in self._flows.values():
+                flow.cancel(kind, name)
+
+    def chunk(self, session: int, chunk: Chunk, now: float) -> Completed | None:
+        """Take in a chunk; returns the object when it is whole."""
+        wanted: Wanted = (chunk.kind, chunk.id, chunk.index)
+        flow = self._flows.get(session)
+        if flow is not None:
+            self._lost(flow.receive(wanted, now))
+        pull = self._pulls.get((chunk.kind, chunk.id))
+        if pull is None or chunk.index in pull.chunks:
+            return None
+        if pull.length is None and chunk.length <= pull.limit:
+            self._learn_length(pull, chunk)
+        if chunk.length != pull.length:
+            return None
+        pull.chunks[chunk.index] = chunk.data
+        pull.under_way.discard(chunk.index)
+        pull.contributors.add(session)
+        pull.timeouts = 0
+        if sum(map(len, pull.chunks.values())) < pull.length:
+            return None
+        self.cancel(chunk.kind, chunk.id)
+        data = b"".join(pull.chunks[i] for i in range(len(pull.chunks)))
+        return Completed(chunk.kind, chunk.id, data, frozenset(pull.contributors))
+
+    def absent(self, session: int, kind: ObjectKind, name: bytes, now: float) -> None:
+        """A peer says that it lacks an object."""
+        pull = self._pulls.get((kind, name))
+        if pull is not None and session in pull.sources:
+            pull.sources[session] = now + ABSENT_TIME
+            if pull.source == session:
+                self._flows[session].cancel(kind, name)
+                self._leave_source(pull)
+
+    def pump(self, now: float) -> list[tuple[int, GetChunks]]:
+        """Requests to send now: lost chunks again, missing ones as far as windows have room."""
+        for session, flow in self._flows.items():
+            self._late(session, flow.expire(now))
+        requests: list[tuple[int, GetChunks]] = []
+        for (kind, name), pull in list(self._pulls.items())[:ACTIVE_LIMIT]:
+            if pull.source is None and not self._choose_source(pull, now):
+                continue
+            assert pull.source is not None
+            flow = self._flows[pull.source]
+            indices = pull.missing()[: flow.room]
+            for index in indices:
+                flow.ask((kind, name, index), index in pull.asked_before, now)
+            pull.under_way.update(indices)
+            pull.asked_before.update(indices)
+            requests += [(pull.source, GetChunks(kind, name, r)) for r in _requests(indices)]
+        return requests
+
+    def deadline(self) -> float | None:
+        """When `pump` should be called at the latest."""
+        times = [flow.deadline() for flow in self._flows.values()]
+        times += [
+            min(pull.sources.values())
+            for pull in list(self._pulls.values())[:ACTIVE_LIMIT]
+            if pull.source is None and pull.sources
+        ]
+        return min((time for time in times if time is not None), default=None)
+
+    def _learn_length(self, pull: _Pull, chunk: Chunk) -> None:
+        pull.length = chunk.length
+        count = -(-chunk.length // CHUNK_BYTES)
+        pull.under_way = {index for index in pull.under_way if index < count}
+        # What was asked for beyond the end never comes: it is neither lost nor late.
+        for flow in self._flows.values():
+            flow.forget_beyond(chunk.kind, chunk.id, count)
+
+    def _choose_source(self, pull: _Pull, now: float) -> bool:
+        usable = [s for s, until in pull.sources.items() if until <= now and s in self._flows]
+        if not usable:
+            return False
+        # The peer with the most room: fast and idle ones first.
+        pull.source = max(usable, key=lambda session: self._flows[session].room)
+        pull.timeouts = 0
+        return True
+
+    def _lost(self, chunks: Iterable[Wanted]) -> None:
+        for kind, name, index in chunks:
+            pull = self._pulls.get((kind, name))
+            if pull is not None:
+                pull.under_way.discard(index)
+
+    def _late(self, session: int, chunks: list[Wanted]) -> None:
+        self._lost(chunks)
+        for key in dict.fromkeys(chunk[:2] for chunk in chunks):
+            pull = self._pulls.get(key)
+            if pull is None or pull.source != session:
+                continue
+            pull.timeouts += 1
+            if pull.timeouts >= PATIENCE and len(pull.sources) > 1:
+                pull.sources.move_to_end(session)
+                self._flows[session].cancel(*key)
+                self._leave_source(pull)
+                pull.source = next(iter(pull.sources))
+                if pull.source not in self._flows:
+                    pull.source = None
+
+    @staticmethod
+    def _leave_source(pull: _Pull) -> None:
+        pull.source = None
+        pull.under_way.clear()
+        pull.timeouts = 0
+
+
+def _requests(indices: list[int]) -> list[tuple[tuple[int, int], ...]]:
+    """The indices (ascending) as ranges, split so that each request keeps its bounds."""
+    requests: list[list[tuple[int, int]]] = []
+    room = 0
+    for index in indices:
+        current = requests[-1] if requests else None
+        if current and room and sum(current[-1]) == index:
+            current[-1] = (current[-1][0], current[-1][1] + 1)
+        elif current and room and len(current) < RANGES_LIMIT:
+            current.append((index, 1))
+        else:
+            requests.append([(index, 1)])
+            room = CHUNKS_LIMIT
+        room -= 1
+    return [tuple(ranges) for ranges in requests]

@@ -1,0 +1,187 @@
+"""Transactions on their way to the mempool: from a peer or from this box, payload included."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from edgenode.ledger.chain import Chain, HeadChange
+from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.hashes import content_id
+from edgenode.ledger.mempool import Mempool, PoolFullError
+from edgenode.ledger.rules import Rejected, Rule
+from edgenode.ledger.transaction import Coinbase, Transaction, Transfer, Update, decode_transaction
+from edgenode.ledger.validation import check_payload
+
+OFFERED_LIMIT = 256
+"""Updates whose payload is being pulled: each holds a transaction of 170 bytes."""
+
+REFUSED_LIMIT = 4096
+"""Ids of refused transactions that are remembered, so that they are judged once."""
+
+NOT_THE_PEERS_FAULT = {
+    Rule.UPDATE_BASE_UNKNOWN,
+    Rule.UPDATE_BASE_STALE,
+    Rule.UPDATE_REPEATED,
+    Rule.TRANSFER_SEQUENCE,
+    Rule.TRANSFER_BALANCE,
+}
+"""What depends on the chain and on what waits: an honest peer may be ahead or behind, or have
+seen another update or transfer first."""
+
+PERHAPS_LATER = {Rule.UPDATE_BASE_UNKNOWN, Rule.TRANSFER_SEQUENCE, Rule.TRANSFER_BALANCE}
+"""What can hold once this node has caught up or another transfer has arrived."""
+
+
+class WaitingStore(Protocol):
+    """Where waiting transactions survive a restart."""
+
+    def add_waiting(self, transaction: Transaction, payload: bytes | None) -> None:
+        """Keep a transaction, with its update's payload; durable when it returns."""
+
+    def drop_waiting(self, transaction_ids: list[bytes]) -> None:
+        """Forget transactions, and payloads that no block names."""
+
+    def waiting(self) -> list[Transaction]:
+        """What was kept, in order of arrival."""
+
+
+@dataclass(slots=True)
+class Offer:
+    """An update whose payload is still missing, and the sessions of those who have it."""
+
+    update: Update
+    sources: set[int] = field(default_factory=set)
+
+
+class Relay:
+    """Judges transactions; keeps those that wait in step with the head."""
+
+    def __init__(self, chain: Chain, mempool: Mempool, store: WaitingStore) -> None:
+        """Take up what waited when the node stopped, as far as it still holds."""
+        self._chain = chain
+        self._mempool = mempool
+        self._store = store
+        self._refused: OrderedDict[bytes, None] = OrderedDict()
+        self.offers: OrderedDict[bytes, Offer] = OrderedDict()
+        kept = store.waiting()
+        for transaction in kept:
+            self._restore(transaction)
+        store.drop_waiting([t.id for t in kept if t.id not in mempool])
+
+    def knows(self, transaction_id: bytes) -> bool:
+        """Whether there is nothing to learn about this transaction."""
+        return (
+            transaction_id in self._mempool
+            or transaction_id in self._refused
+            or transaction_id in self.offers
+        )
+
+    def offered(self, raw: bytes, session: int) -> Transaction | None:
+        """A peer sent a transaction; returns it if it now waits in the mempool.
+
+        An update whose payload is missing is noted in `offers`.
+
+        Raises:
+            MalformedError: it does not parse, or is a coinbase.
+            Rejected: it violates a rule.
+        """
+        transaction = decode_transaction(raw)
+        if isinstance(transaction, Coinbase):
+            raise MalformedError("a coinbase outside a block")
+        if transaction.id in self.offers:
+            self.offers[transaction.id].sources.add(session)
+            return None
+        if self.knows(transaction.id):
+            return None
+        try:
+            if isinstance(transaction, Transfer):
+                self.add_transfer(transaction)
+                return transaction
+            return self._offered_update(transaction, session)
+        except PoolFullError:
+            return None
+        except Rejected as rejected:
+            if rejected.rule not in PERHAPS_LATER:
+                self._remember_refused(transaction.id)
+            raise
+
+    def _offered_update(self, update: Update, session: int) -> Update | None:
+        self._mempool.check_update(update, self._chain.state)
+        payload = self._chain.payload(update.payload)
+        if payload is not None:
+            self.add_update(update, payload)
+            return update
+        if len(self.offers) < OFFERED_LIMIT:
+            self.offers[update.id] = Offer(update, {session})
+        return None
+
+    def payload_came(self, payload: bytes) -> tuple[list[Update], list[tuple[Update, Rejected]]]:
+        """A payload was pulled; returns the updates that now wait, and those that it damns."""
+        name = content_id(payload)
+        accepted, damned = [], []
+        for offer in [o for o in self.offers.values() if o.update.payload == name]:
+            del self.offers[offer.update.id]
+            try:
+                self.add_update(offer.update, payload)
+            except Rejected as rejected:
+                self._remember_refused(offer.update.id)
+                damned.append((offer.update, rejected))
+            else:
+                accepted.append(offer.update)
+        return accepted, damned
+
+    def add_update(self, update: Update, payload: bytes) -> None:
+        """Let an update wait, durably.
+
+        Raises:
+            Rejected: it or its payload violates a rule.
+        """
+        self._mempool.check_update(update, self._chain.state)
+        check_payload(self._chain.genesis.models[update.model], update, payload)
+        self._store.add_waiting(update, payload)
+        self._mempool.add_update(update, self._chain.state)
+
+    def add_transfer(self, transfer: Transfer) -> None:
+        """Let a transfer wait, durably.
+
+        Raises:
+            Rejected: it violates a rule on top of what waits.
+            PoolFullError: there is no room.
+        """
+        self._mempool.add_transfer(transfer, self._chain.state)
+        self._store.add_waiting(transfer, None)
+
+    def follow(self, change: HeadChange) -> list[tuple[Transaction, Rejected]]:
+        """Keep step with the head; returns what no longer holds, with the reason."""
+        before = set(self._mempool.ids())
+        undone = [t for block in change.disconnected[::-1] for t in block.transactions]
+        dropped = self._mempool.follow(self._chain.state, undone)
+        now = set(self._mempool.ids())
+        for transaction in undone:
+            if transaction.id in now - before:
+                # Its payload is kept for the undone block already.
+                payload = None
+                if isinstance(transaction, Update):
+                    payload = self._chain.payload(transaction.payload)
+                self._store.add_waiting(transaction, payload)
+        self._store.drop_waiting(list(before - now))
+        for offer in list(self.offers.values()):
+            try:
+                self._mempool.check_update(offer.update, self._chain.state)
+            except Rejected:
+                del self.offers[offer.update.id]
+        return dropped
+
+    def _restore(self, transaction: Transaction) -> None:
+        try:
+            if isinstance(transaction, Update):
+                self._mempool.add_update(transaction, self._chain.state)
+            elif isinstance(transaction, Transfer):
+                self._mempool.add_transfer(transaction, self._chain.state)
+        except Rejected:
+            self._remember_refused(transaction.id)
+
+    def _remember_refused(self, transaction_id: bytes) -> None:
+        self._refused[transaction_id] = None
+        if len(self._refused) > REFUSED_LIMIT:
+            self._refused.popitem(last=False)

@@ -1,0 +1,454 @@
+"""Messages of the gossip wire and their bytes. The layouts stand in docs/gossip.md."""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from edgenode.ledger.encoding import MalformedError, Reader, u8, u16, u32, u64
+from edgenode.ledger.header import HEADER_BYTES, Header
+from edgenode.ledger.transaction import TRANSACTION_BYTES_LIMIT
+
+BODY_LIMIT = 1134
+"""Longest body: with 25 bytes of envelope and 41 of sealing a datagram has 1200 bytes, which
+every IPv6 path carries unfragmented with room for tunnels."""
+
+CHUNK_BYTES = 1024
+"""Bytes of an object in one chunk."""
+
+HEADERS_LIMIT = BODY_LIMIT // HEADER_BYTES
+"""Headers of one datagram (14)."""
+
+LOCATOR_LIMIT = 32
+"""Block ids of a locator: ten steps of one, then doubling, reach back 2^22 blocks."""
+
+IDS_LIMIT = 32
+"""Transaction ids of one status or request; a ward rarely has more waiting at a time."""
+
+ADDRESSES_LIMIT = 32
+"""Addresses of one answer; a node needs six peers, and more addresses invite flooding."""
+
+RANGES_LIMIT = 16
+CHUNKS_LIMIT = 64
+"""Chunks that one request may ask for, so that 30 bytes cannot call forth more than 70 kB."""
+
+PROTOCOL_VERSION = 1
+
+
+class Address(NamedTuple):
+    """Where a socket is: an IPv4 or IPv6 address in text, and a UDP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """As host:port, IPv6 in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Socket(IntEnum):
+    """The two sockets of a node (paper, section on the peer-to-peer network)."""
+
+    SYNC = 0
+    BROADCAST = 1
+
+
+class ObjectKind(IntEnum):
+    """What can be pulled in chunks."""
+
+    BLOCK = 1
+    PAYLOAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """A node's head: its id, height and the total work of its chain (hashes)."""
+
+    head: bytes
+    height: int
+    work: int
+
+    def encode(self) -> bytes:
+        """68 bytes."""
+        return self.head + u32(self.height) + self.work.to_bytes(32, "little")
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Tip":
+        """Inverse of `encode`; raises MalformedError."""
+        return cls(
+            head=reader.take(32, "head"),
+            height=reader.u32("height"),
+            work=int.from_bytes(reader.take(32, "work"), "little"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Opens a session. `broadcast_port` is 0 for a node without a broadcast socket."""
+
+    genesis: bytes
+    tip: Tip
+    broadcast_port: int
+    version: int = PROTOCOL_VERSION
+
+    def encode(self) -> bytes:
+        """104 bytes, the same as a welcome: an unproven address never gets more than it sent."""
+        return u16(self.version) + self.genesis + self.tip.encode() + u16(self.broadcast_port)
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Hello":
+        """Inverse of `encode`; raises MalformedError."""
+        version = reader.u16("protocol version")
+        genesis = reader.take(32, "genesis id")
+        return cls(genesis, Tip.read(reader), reader.u16("broadcast port"), version)
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome(Hello):
+    """Answers a hello with the same contents of the other side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Says where a node stands, keeps the session alive and measures its round trip.
+
+    `sequence` numbers the sender's statuses; `echo` is the last one received from the other
+    side and `held` the microseconds since (RFC 3550 measures so). `waiting` are ids of
+    transactions in the sender's mempool: a lost announcement is made good here.
+    """
+
+    tip: Tip
+    sequence: int
+    echo: int
+    held: int
+    waiting: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        """81 bytes and 20 for each waiting transaction."""
+        return b"".join(
+            (
+                self.tip.encode(),
+                u32(self.sequence),
+                u32(self.echo),
+                u32(self.held),
+                _ids(self.waiting),
+            )
+        )
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Status":
+        """Inverse of `encode`; raises MalformedError."""
+        return cls(
+            tip=Tip.read(reader),
+            sequence=reader.u32("sequence"),
+            echo=reader.u32("echo"),
+            held=reader.u32("hold time"),
+            waiting=_read_ids(reader),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GetAddresses:
+    """Asks for addresses of other nodes."""
+
+    def encode(self) -> bytes:
+        """No byte."""
+        return b""
+
+    @classmethod
+    def read(cls, _reader: Reader) -> "GetAddresses":
+        """Inverse of `encode`."""
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Sync addresses of nodes that the sender has a session with."""
+
+    addresses: tuple[Address, ...]
+
+    def encode(self) -> bytes:
+        """18 bytes each: IPv6 (IPv4 mapped into it) and port."""
+        return u8(len(self.addresses)) + b"".join(
+            _ip(address.host).packed + u16(address.port) for address in self.addresses
+        )
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Addresses":
+        """Inverse of `encode`; raises MalformedError."""
+        count = _bounded(reader.u8("number of addresses"), ADDRESSES_LIMIT, "addresses")
+        addresses = []
+        for _ in range(count):
+            ip = ipaddress.IPv6Address(reader.take(16, "address"))
+            addresses.append(Address(str(ip.ipv4_mapped or ip), reader.u16("port")))
+        return cls(tuple(addresses))
+
+
+@dataclass(frozen=True, slots=True)
+class GetHeaders:
+    """Asks for the headers that follow the first id of the locator that is in the other's chain."""
+
+    locator: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        """32 bytes each."""
+        return u8(len(self.locator)) + b"".join(self.locator)
+
+    @classmethod
+    def read(cls, reader: Reader) -> "GetHeaders":
+        """Inverse of `encode`; raises MalformedError."""
+        count = _bounded(reader.u8("length of the locator"), LOCATOR_LIMIT, "ids in a locator")
+        return cls(tuple(reader.take(32, "block id") for _ in range(count)))
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Consecutive headers of the sender's chain, in answer to `GetHeaders`."""
+
+    headers: tuple[Header, ...]
+
+    def encode(self) -> bytes:
+        """80 bytes each."""
+        return u8(len(self.headers)) + b"".join(header.encode() for header in self.headers)
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Headers":
+        """Inverse of `encode`; raises MalformedError."""
+        count = _bounded(reader.u8("number of headers"), HEADERS_LIMIT, "headers")
+        return cls(tuple(Header.decode(reader.take(HEADER_BYTES, "header")) for _ in range(count)))
+
+
+@dataclass(frozen=True, slots=True)
+class GetChunks:
+    """Asks for chunks of an object, as ranges (first, count)."""
+
+    kind: ObjectKind
+    id: bytes
+    ranges: tuple[tuple[int, int], ...]
+
+    def encode(self) -> bytes:
+        """34 bytes and 6 for each range."""
+        return b"".join(
+            (
+                u8(self.kind),
+                self.id,
+                u8(len(self.ranges)),
+                *(u32(first) + u16(count) for first, count in self.ranges),
+            )
+        )
+
+    @classmethod
+    def read(cls, reader: Reader) -> "GetChunks":
+        """Inverse of `encode`; raises MalformedError."""
+        kind, name = _read_object(reader)
+        count = _bounded(reader.u8("number of ranges"), RANGES_LIMIT, "ranges")
+        ranges = tuple((reader.u32("first chunk"), reader.u16("chunks")) for _ in range(count))
+        _bounded(sum(chunks for _, chunks in ranges), CHUNKS_LIMIT, "chunks asked for")
+        return cls(kind, name, ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One chunk of an object of `length` bytes in all; all but the last have 1024."""
+
+    kind: ObjectKind
+    id: bytes
+    length: int
+    index: int
+    data: bytes
+
+    def encode(self) -> bytes:
+        """41 bytes and the data."""
+        return u8(self.kind) + self.id + u32(self.length) + u32(self.index) + self.data
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Chunk":
+        """Inverse of `encode`; raises MalformedError when index and length do not agree."""
+        kind, name = _read_object(reader)
+        length, index = reader.u32("object length"), reader.u32("chunk index")
+        expected = chunk_length(length, index)
+        if expected < 1:
+            raise MalformedError(f"chunk {index} of an object of {length} bytes")
+        return cls(kind, name, length, index, reader.take(expected, "chunk"))
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The sender does not have this object."""
+
+    kind: ObjectKind
+    id: bytes
+
+    def encode(self) -> bytes:
+        """33 bytes."""
+        return u8(self.kind) + self.id
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Absent":
+        """Inverse of `encode`; raises MalformedError."""
+        return cls(*_read_object(reader))
+
+
+@dataclass(frozen=True, slots=True)
+class GetTransactions:
+    """Asks for waiting transactions by id."""
+
+    ids: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        """20 bytes each."""
+        return _ids(self.ids)
+
+    @classmethod
+    def read(cls, reader: Reader) -> "GetTransactions":
+        """Inverse of `encode`; raises MalformedError."""
+        return cls(_read_ids(reader))
+
+
+@dataclass(frozen=True, slots=True)
+class NewTransaction:
+    """A raw transaction; an update in it announces its payload, which the sender has."""
+
+    raw: bytes
+
+    def encode(self) -> bytes:
+        """The raw transaction."""
+        return self.raw
+
+    @classmethod
+    def read(cls, reader: Reader) -> "NewTransaction":
+        """Inverse of `encode`; raises MalformedError."""
+        _bounded(reader.remaining, TRANSACTION_BYTES_LIMIT, "bytes of a transaction")
+        return cls(reader.take(reader.remaining, "transaction"))
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlock:
+    """The header of the sender's new head; the block is pulled through the sync socket."""
+
+    header: Header
+    tip: Tip
+
+    def encode(self) -> bytes:
+        """148 bytes."""
+        return self.header.encode() + self.tip.encode()
+
+    @classmethod
+    def read(cls, reader: Reader) -> "NewBlock":
+        """Inverse of `encode`; raises MalformedError."""
+        header = Header.decode(reader.take(HEADER_BYTES, "header"))
+        return cls(header, Tip.read(reader))
+
+
+Message = (
+    Hello
+    | Welcome
+    | Status
+    | GetAddresses
+    | Addresses
+    | GetHeaders
+    | Headers
+    | GetChunks
+    | Chunk
+    | Absent
+    | GetTransactions
+    | NewTransaction
+    | NewBlock
+)
+
+_KINDS: dict[int, type[Message]] = {
+    1: Hello,
+    2: Welcome,
+    3: Status,
+    4: GetAddresses,
+    5: Addresses,
+    6: GetHeaders,
+    7: Headers,
+    8: GetChunks,
+    9: Chunk,
+    10: Absent,
+    11: GetTransactions,
+    12: NewTransaction,
+    13: NewBlock,
+}
+_NUMBERS = {kind: number for number, kind in _KINDS.items()}
+
+BROADCAST_KINDS: frozenset[type[Message]] = frozenset({NewTransaction, NewBlock})
+"""What travels on the broadcast socket; everything may travel on the sync socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message on its way: the sender's and the receiver's session, and a running number.
+
+    A session is a random 64-bit number that a node draws when it starts. A datagram that names
+    the receiver's proves that its sender has read something that was sent to its address.
+    """
+
+    sender: int
+    receiver: int
+    counter: int
+    message: Message
+
+    def encode(self) -> bytes:
+        """25 bytes and the message's body."""
+        body = self.message.encode()
+        assert len(body) <= BODY_LIMIT, f"{type(self.message).__name__} of {len(body)} bytes"
+        return b"".join(
+            (
+                u8(_NUMBERS[type(self.message)]),
+                u64(self.sender),
+                u64(self.receiver),
+                u64(self.counter),
+                body,
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Envelope":
+        """Inverse of `encode`; raises MalformedError."""
+        reader = Reader(data)
+        number = reader.u8("message kind")
+        sender, receiver = reader.u64("sender's session"), reader.u64("receiver's session")
+        counter = reader.u64("counter")
+        kind = _KINDS.get(number)
+        if kind is None:
+            raise MalformedError(f"message kind {number} is unknown")
+        _bounded(reader.remaining, BODY_LIMIT, "bytes of a body")
+        read: Callable[[Reader], Message] = kind.read
+        message = read(reader)
+        reader.finish(kind.__name__)
+        return cls(sender, receiver, counter, message)
+
+
+def chunk_length(length: int, index: int) -> int:
+    """Bytes of chunk `index` of an object of `length` bytes; below 1 if there is none."""
+    return min(CHUNK_BYTES, length - index * CHUNK_BYTES)
+
+
+def _bounded(count: int, limit: int, what: str) -> int:
+    if count > limit:
+        raise MalformedError(f"{count} {what}; the limit is {limit}")
+    return count
+
+
+def _ids(ids: tuple[bytes, ...]) -> bytes:
+    return u8(len(ids)) + b"".join(ids)
+
+
+def _read_ids(reader: Reader) -> tuple[bytes, ...]:
+    count = _bounded(reader.u8("number of ids"), IDS_LIMIT, "ids")
+    return tuple(reader.take(20, "transaction id") for _ in range(count))
+
+
+def _read_object(reader: Reader) -> tuple[ObjectKind, bytes]:
+    number = reader.u8("object kind")
+    if number not in list(ObjectKind):
+        raise MalformedError(f"object kind {number} is unknown")
+    return ObjectKind(number), reader.take(32, "object id")
+
+
+def _ip(host: str) -> ipaddress.IPv6Address:
+    ip = ipaddress.ip_address(host)
+    return ip if ip.version == 6 else ipaddress.IPv6Address(f"::ffff:{ip}")

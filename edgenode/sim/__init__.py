@@ -1,0 +1,1 @@
+"""A ward in one process: the nodes' own state machines, a virtual clock and a bad network."""

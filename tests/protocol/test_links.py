@@ -1,0 +1,189 @@
+import random
+
+import pytest
+
+from edgenode.protocol.instant import Instant
+from edgenode.protocol.links import SILENCE_LIMIT, Links, Local
+from edgenode.protocol.sealing import Sealer
+from edgenode.protocol.wire import Address, Envelope, Hello, NewTransaction, Socket, Status, Tip
+
+GENESIS = bytes(32)
+A, B = Address("10.0.0.1", 7070), Address("10.0.0.2", 7070)
+STRANGER = Address("10.6.6.6", 666)
+
+
+def at(seconds: float) -> Instant:
+    return Instant(seconds, 1_700_000_000 + seconds)
+
+
+def links(seed: int, *, key: int = 1, genesis: bytes = GENESIS, seeds=(), broadcast=7071) -> Links:
+    rng = random.Random(seed)
+    return Links(
+        genesis_id=genesis,
+        sealer=Sealer(bytes([key]) * 32, genesis, rng.randbytes),
+        seeds=seeds,
+        broadcast_port=broadcast,
+        local=Local(lambda: Tip(bytes(32), 0, 1), list),
+        rng=rng,
+        now=at(0),
+    )
+
+
+def exchange(a: Links, b: Links, now: Instant, rounds: int = 6) -> None:
+    """Carry datagrams to and fro between A and B."""
+    for _ in range(rounds):
+        for sender, source, receiver, address in ((a, A, b, B), (b, B, a, A)):
+            outbox, sender.outbox = sender.outbox, []
+            for datagram in outbox:
+                if datagram.address.host == address.host:
+                    port = 7070 if datagram.socket is Socket.SYNC else 7071
+                    receiver.receive(
+                        datagram.socket, Address(source.host, port), datagram.data, now
+                    )
+
+
+def connected() -> tuple[Links, Links]:
+    a, b = links(1, seeds=[B]), links(2)
+    a.tick(at(0))
+    exchange(a, b, at(0.1))
+    assert len(a.peers) == len(b.peers) == 1
+    return a, b
+
+
+def only(links: Links):
+    return next(iter(links.peers.values()))
+
+
+def test_a_hello_and_a_welcome_make_a_session_on_both_sides():
+    a, b = connected()
+    assert only(a).address == B
+    assert only(b).address == A
+    assert only(a).broadcast == Address("10.0.0.2", 7071)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\x01" * 65, b"\x01" * 1200, b"\x00" * 9000])
+def test_strangers_get_no_reply_to_garbage(garbage):
+    node = links(1)
+    assert node.receive(Socket.SYNC, STRANGER, garbage, at(0)) is None
+    assert node.outbox == []
+
+
+@pytest.mark.parametrize("stranger", [{"key": 2}, {"genesis": b"\1" * 32}])
+def test_a_node_with_another_key_or_genesis_gets_no_reply(stranger):
+    node, other = links(1), links(2, seeds=[A], **stranger)
+    other.tick(at(0))
+    node.receive(Socket.SYNC, B, other.outbox[0].data, at(0))
+    assert node.outbox == []
+    assert node.peers == {}
+
+
+def test_a_welcome_is_no_larger_than_its_hello_and_leaves_no_session():
+    node, other = links(1), links(2, seeds=[A])
+    other.tick(at(0))
+    for n in range(1000):
+        node.receive(Socket.SYNC, Address("10.9.9.9", n + 1), other.outbox[0].data, at(0))
+    assert {len(d.data) for d in node.outbox} == {len(other.outbox[0].data)}
+    assert node.peers == {}
+
+
+def test_a_replayed_datagram_is_dropped():
+    a, b = connected()
+    a.send(only(a), NewTransaction(b"x"))
+    datagram = a.outbox.pop()
+    assert b.receive(Socket.SYNC, A, datagram.data, at(1)) is not None
+    assert b.receive(Socket.SYNC, A, datagram.data, at(1)) is None
+    assert b.traffic[Socket.SYNC].dropped["replayed"] == 1
+
+
+def test_a_recording_played_to_a_restarted_node_is_dropped():
+    a, _ = connected()
+    a.send(only(a), NewTransaction(b"x"))
+    recorded = a.outbox.pop().data
+    restarted = links(3)
+    assert restarted.receive(Socket.SYNC, A, recorded, at(2)) is None
+    assert restarted.outbox == []
+    assert restarted.traffic[Socket.SYNC].dropped["other_session"] == 1
+
+
+def test_the_broadcast_socket_takes_announcements_only():
+    a, b = connected()
+    a.send(only(a), NewTransaction(b"x"), Socket.BROADCAST)
+    datagram = a.outbox.pop()
+    assert datagram.address == Address("10.0.0.2", 7071)
+    assert b.receive(Socket.BROADCAST, Address("10.0.0.1", 7071), datagram.data, at(1)) is not None
+    sealed = a._sealer.seal(
+        Socket.BROADCAST,
+        Envelope(a.session, b.session, 99, Status(Tip(bytes(32), 0, 0), 1, 0, 0, ())).encode(),
+    )
+    assert b.receive(Socket.BROADCAST, A, sealed, at(1)) is None
+    assert b.traffic[Socket.BROADCAST].dropped["wrong_socket"] == 1
+
+
+def test_announcements_to_a_node_without_broadcast_socket_go_to_its_sync_socket():
+    a, b = links(1, seeds=[B]), links(2, broadcast=0)
+    a.tick(at(0))
+    exchange(a, b, at(0.1))
+    a.send(only(a), NewTransaction(b"x"), Socket.BROADCAST)
+    assert a.outbox[-1].socket is Socket.SYNC
+    assert a.outbox[-1].address == B
+
+
+def test_a_silent_peer_is_let_go_and_found_again():
+    a, b = connected()
+    a.tick(at(SILENCE_LIMIT + 1))
+    assert a.peers == {}
+    a.outbox.clear()
+    a.tick(at(SILENCE_LIMIT + 2))
+    assert [d.address for d in a.outbox] == [B]
+    b.tick(at(SILENCE_LIMIT + 1))
+    exchange(a, b, at(SILENCE_LIMIT + 2.1))
+    assert len(a.peers) == 1
+
+
+def test_a_peer_that_restarted_takes_the_place_of_its_old_session():
+    a, _ = connected()
+    anew = links(7, seeds=[A])
+    anew.tick(at(5))
+    for _ in range(4):
+        exchange(a, anew, at(5.1))
+    assert list(a.peers) == [anew.session]
+
+
+def test_status_echoes_measure_the_round_trip():
+    a, b = connected()
+    b.outbox.clear()
+    for n in range(1, 6):
+        a.tick(at(n * 3))
+        a.outbox, ours = [], a.outbox
+        for datagram in ours:
+            b.receive(datagram.socket, A, datagram.data, at(n * 3 + 0.02))
+        b.tick(at(n * 3 + 2.9))
+        b.outbox, theirs = [], b.outbox
+        for datagram in theirs:
+            a.receive(datagram.socket, B, datagram.data, at(n * 3 + 2.92))
+    assert only(a).flow.round_trip.smoothed == pytest.approx(0.04, rel=0.5)
+
+
+def test_a_node_that_hears_itself_forgets_that_address():
+    node = links(1, seeds=[A])
+    node.tick(at(0))
+    node.receive(Socket.SYNC, A, node.outbox.pop().data, at(0))
+    node.outbox.clear()
+    node.tick(at(100))
+    assert node.outbox == []
+
+
+def test_a_blamed_peer_is_shunned():
+    a, b = connected()
+    a.blame(only(a), at(1))
+    b.send(only(b), NewTransaction(b"x"))
+    assert a.receive(Socket.SYNC, B, b.outbox.pop().data, at(2)) is None
+    a.outbox.clear()
+    a.tick(at(500))
+    assert a.outbox == []
+    a.tick(at(700))
+    assert any(isinstance(hello_of(a, d), Hello) for d in a.outbox)
+
+
+def hello_of(links: Links, datagram):
+    return Envelope.decode(links._sealer.open(datagram.socket, datagram.data)).message

@@ -1,0 +1,123 @@
+import random
+
+import pytest
+
+from edgenode.protocol.flow import LONGEST_WINDOW, Flow
+from edgenode.protocol.pulls import Pulls
+from edgenode.protocol.wire import CHUNK_BYTES, Chunk, GetChunks, ObjectKind, chunk_length
+
+NAME = bytes(32)
+
+
+def answer(request: GetChunks, data: bytes) -> list[Chunk]:
+    out = []
+    for first, count in request.ranges:
+        for index in range(first, first + count):
+            if (size := chunk_length(len(data), index)) > 0:
+                piece = data[index * CHUNK_BYTES : index * CHUNK_BYTES + size]
+                out.append(Chunk(request.kind, request.id, len(data), index, piece))
+    return out
+
+
+def transfer(data, *, loss, seed, length_known=True, peers=1, dead=()):
+    """Pull `data` over a link that loses requests and answers; returns bytes and chunks sent."""
+    rng = random.Random(seed)
+    pulls, now, sent = Pulls(), 0.0, 0
+    for session in range(1, peers + 1):
+        pulls.add_peer(session, Flow())
+    length = len(data) if length_known else None
+    pulls.want(ObjectKind.PAYLOAD, NAME, length, 10**7, range(1, peers + 1))
+    for _ in range(20_000):
+        for session, request in pulls.pump(now):
+            if session in dead or rng.random() < loss:
+                continue
+            for chunk in answer(request, data):
+                sent += 1
+                if rng.random() < loss:
+                    continue
+                done = pulls.chunk(session, chunk, now + 0.01)
+                if done is not None:
+                    return done, sent
+        deadline = pulls.deadline()
+        now = max(now + 0.01, min(deadline, now + 0.02) if deadline else now)
+    pytest.fail("the transfer never ended")
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize("size", [1, 1024, 1025, 97_000, 490_281])
+@pytest.mark.parametrize("length_known", [True, False])
+def test_an_object_arrives_whole_whatever_is_lost(loss, size, length_known):
+    data = random.Random(size).randbytes(size)
+    done, _ = transfer(data, loss=loss, seed=size, length_known=length_known)
+    assert done.data == data
+    assert done.contributors == {1}
+
+
+def test_without_loss_every_chunk_is_sent_once():
+    data = bytes(200_000)
+    _, sent = transfer(data, loss=0.0, seed=1)
+    assert sent == -(-len(data) // CHUNK_BYTES)
+
+
+def test_at_ten_percent_loss_little_more_is_sent_than_was_lost():
+    data = bytes(490_281)
+    _, sent = transfer(data, loss=0.1, seed=1)
+    assert sent < 1.25 * len(data) / CHUNK_BYTES
+
+
+def test_a_peer_that_says_nothing_is_left_for_one_that_answers():
+    done, _ = transfer(bytes(50_000), loss=0.0, seed=1, peers=3, dead={1, 2})
+    assert done.contributors == {3}
+
+
+def test_a_peer_that_lacks_the_object_is_left_for_another():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.add_peer(2, Flow())
+    pulls.want(ObjectKind.BLOCK, NAME, None, 1000, [1])
+    assert [session for session, _ in pulls.pump(0.0)] == [1]
+    pulls.absent(1, ObjectKind.BLOCK, NAME, 0.0)
+    assert pulls.pump(0.1) == []
+    pulls.want(ObjectKind.BLOCK, NAME, None, 1000, [1, 2])
+    assert [session for session, _ in pulls.pump(0.2)] == [2]
+
+
+def test_a_lost_session_hands_over_to_another():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.want(ObjectKind.PAYLOAD, NAME, 3000, 3000, [1])
+    pulls.pump(0.0)
+    pulls.drop_peer(1)
+    assert pulls.pump(0.1) == []
+    pulls.add_peer(2, Flow())
+    pulls.want(ObjectKind.PAYLOAD, NAME, 3000, 3000, [2])
+    assert pulls.pump(0.2) == [(2, GetChunks(ObjectKind.PAYLOAD, NAME, ((0, 3),)))]
+
+
+def test_an_object_longer_than_its_limit_is_not_taken():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.want(ObjectKind.BLOCK, NAME, None, 2000, [1])
+    pulls.pump(0.0)
+    giant = Chunk(ObjectKind.BLOCK, NAME, 2**32 - 1, 0, bytes(1024))
+    assert pulls.chunk(1, giant, 0.1) is None
+    small = Chunk(ObjectKind.BLOCK, NAME, 10, 0, bytes(10))
+    assert pulls.chunk(1, small, 0.2).data == bytes(10)
+
+
+def test_chunks_nobody_asked_for_are_ignored():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    assert pulls.chunk(1, Chunk(ObjectKind.BLOCK, NAME, 10, 0, bytes(10)), 0.0) is None
+
+
+def test_the_window_grows_without_loss_and_shrinks_with_it():
+    flow = Flow()
+    for index in range(5000):
+        flow.ask((ObjectKind.PAYLOAD, NAME, index), again=False, now=index * 0.01)
+        flow.receive((ObjectKind.PAYLOAD, NAME, index), index * 0.01 + 0.005)
+    grown = flow.room
+    assert 64 < grown <= LONGEST_WINDOW
+    flow.ask((ObjectKind.PAYLOAD, NAME, 6000), again=False, now=100.0)
+    assert flow.expire(200.0) == [(ObjectKind.PAYLOAD, NAME, 6000)]
+    assert flow.room < grown
