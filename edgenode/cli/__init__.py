@@ -1,0 +1,1 @@
+"""The `edgenode` command: a node seen and set up from a terminal."""

@@ -1,0 +1,109 @@
+"""`edgenode config check`: everything that a node needs before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from edgenode.api.json_record import to_json
+from edgenode.cli.failure import Exit, Failure
+from edgenode.cli.genesis_file import foreign_models, read_genesis
+from edgenode.cli.output import print_json
+from edgenode.cli.session import Session, pass_session
+from edgenode.ledger.genesis import Genesis, GenesisError
+from edgenode.ledger.keys import MemberKey
+from edgenode.services.config import NodeSettings
+from edgenode.storage.keyfile import KeyFileError, read_key
+from edgenode.tasks.task import TaskError
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        what: What.
+        problem: What is wrong with it; empty if nothing is.
+    """
+
+    what: str
+    problem: str
+
+
+@click.group()
+def config() -> None:
+    """Check the node's configuration."""
+
+
+@config.command()
+@pass_session
+def check(session: Session) -> None:
+    """Check the configuration and the files that it names: genesis and keys.
+
+    Run it as the user of the gossip service, or as root: others may not read the keys.
+    """
+    settings = session.settings()
+    checks = [Check(str(settings.path), ""), *_files(settings)]
+    problems = [entry for entry in checks if entry.problem]
+    if session.json:
+        print_json({"ok": not problems, "node": settings.name, "checks": to_json(tuple(checks))})
+    else:
+        for entry in checks:
+            if not entry.problem:
+                click.echo(f"ok  {entry.what}")
+    if problems:
+        raise Failure("\n          ".join(entry.problem for entry in problems), Exit.BAD_FILE)
+
+
+def _files(settings: NodeSettings) -> list[Check]:
+    gossip = settings.gossip
+    genesis: Genesis | None = None
+    checks = []
+
+    def attempt(path: Path, look: Callable[[], str]) -> None:
+        try:
+            problem = look()
+        except (GenesisError, KeyFileError, TaskError) as error:
+            problem = str(error)
+        checks.append(Check(str(path), problem))
+
+    def look_at_genesis() -> str:
+        nonlocal genesis
+        genesis = read_genesis(gossip.genesis)
+        reasons = foreign_models(genesis)
+        return f"{gossip.genesis}: {'; '.join(reasons)}" if reasons else ""
+
+    def look_at_ward_key() -> str:
+        read_key(gossip.ward_key)
+        return ""
+
+    def look_at_member_key() -> str:
+        public = MemberKey(read_key(gossip.member_key)).public
+        if genesis is not None and public not in genesis.member_keys:
+            return (
+                f"{gossip.member_key}: its public key {public.hex()} is no member of the ward in "
+                f"{gossip.genesis}"
+            )
+        return ""
+
+    def look_at_model() -> str:
+        trainer = settings.trainer
+        if trainer is None or genesis is None:
+            return ""
+        names = [model.name for model in genesis.models]
+        if trainer.model not in names:
+            return (
+                f"{settings.path}: [trainer] model: the ward does not train {trainer.model}; it "
+                f"trains {', '.join(names)}"
+            )
+        return ""
+
+    attempt(gossip.genesis, look_at_genesis)
+    attempt(gossip.ward_key, look_at_ward_key)
+    attempt(gossip.member_key, look_at_member_key)
+    if settings.trainer is not None:
+        attempt(Path(f"{settings.path} [trainer] model"), look_at_model)
+    return checks

@@ -1,0 +1,114 @@
+"""The command as a process: its exit codes, its streams, its completion."""
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ledger.builder import ALICE
+
+EDGENODE = (sys.executable, "-m", "edgenode.cli.main")
+
+
+def run(*arguments, cwd, **environment):
+    return subprocess.run(
+        [*EDGENODE, *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_wrong_option_is_code_2_on_stderr(tmp_path):
+    ran = run("status", "--nonsense", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "--nonsense" in ran.stderr
+
+
+def test_a_missing_node_is_code_3_on_stderr(tmp_path):
+    ran = run("--socket", "none.sock", "status", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr.startswith("edgenode: there is no socket none.sock; start the node")
+
+
+def test_a_missing_file_is_code_5_on_stderr(tmp_path):
+    ran = run("key", "show", "--file", "none.key", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (5, "")
+    assert "Traceback" not in ran.stderr
+
+
+def test_help_says_what_the_exit_codes_mean(tmp_path):
+    ran = run("--help", cwd=tmp_path)
+    assert ran.returncode == 0
+    assert "3  the node does not answer" in ran.stdout
+
+
+def test_a_ward_of_one_is_set_up_by_commands_alone(tmp_path):
+    (tmp_path / "edgenode.toml").write_text('[node]\nname = "bed-1"\n')
+    assert run("--config", "edgenode.toml", "key", "create", "ward", cwd=tmp_path).returncode == 0
+    made = run("--config", "edgenode.toml", "--json", "key", "create", cwd=tmp_path)
+    member = f"bed-1={json.loads(made.stdout)['public']}"
+    arguments = ("genesis", "create", "--name", "w", "--member", member, "--out", "genesis.toml")
+    assert run(*arguments, cwd=tmp_path).returncode == 0
+    checked = run("config", "check", cwd=tmp_path, EDGENODE_CONFIG="edgenode.toml")
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_a_terminal_gets_a_table_and_a_pipe_gets_every_digit(tmp_path):
+    member = f"bed-1={ALICE.public.hex()}"
+    arguments = ("genesis", "create", "--name", "w", "--member", member, "--out", "g")
+    assert run(*arguments, cwd=tmp_path).returncode == 0
+    piped = run("genesis", "check", "g", cwd=tmp_path, COLUMNS="20").stdout
+    assert ALICE.public.hex() in piped
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [*EDGENODE, "genesis", "check", "g"],
+        cwd=tmp_path,
+        stdout=follower,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    ) as process:
+        os.close(follower)
+        shown = b""
+        try:
+            while piece := os.read(leader, 4096):
+                shown += piece
+        except OSError:  # how Linux says that the other end is closed
+            pass
+        assert process.wait() == 0
+    os.close(leader)
+    assert b"\x1b[1m" in shown  # a heading in bold
+    assert ALICE.public.hex().encode() in shown
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_is_printed_for_each_shell(tmp_path, shell):
+    ran = run("completion", shell, cwd=tmp_path)
+    assert ran.returncode == 0
+    assert "_EDGENODE_COMPLETE" in ran.stdout
+
+
+def test_bash_completes_commands_and_options(tmp_path):
+    bash = shutil.which("bash")
+    assert bash is not None
+    scripts = Path(sys.executable).parent
+    (tmp_path / "completion").write_text(run("completion", "bash", cwd=tmp_path).stdout)
+    script = (
+        "source completion; COMP_WORDS=(edgenode chain s); COMP_CWORD=2; "
+        "_edgenode_completion edgenode; echo ${COMPREPLY[@]}"
+    )
+    ran = subprocess.run(
+        [bash, "--norc", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout.split() == ["show"], ran.stderr

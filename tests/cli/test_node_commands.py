@@ -1,0 +1,159 @@
+"""What the command says of a running node, for people and for machines."""
+
+import numpy as np
+import pytest
+
+from edgenode.api.block_shapes import BlockShape
+from edgenode.api.json_record import from_json
+from edgenode.api.shapes import LastReport, ServiceReport, Status
+from edgenode.ledger.hashes import display
+from tests.api.ledger_node import PEER_ADDRESS
+from tests.ledger.builder import ALICE, BOB
+
+
+def test_status_shows_head_models_and_services(ask, node):
+    node.reports["trainer"] = (ServiceReport("waiting for windows", {}), 0.0)
+    ran = ask("status")
+    assert ran.code == 0
+    assert display(node.bench.chain.head.id) in ran.out
+    for text in ("bed-1", "test ward", "activity", "waiting for windows", "update_base_stale 2"):
+        assert text in ran.out
+    lines = ran.out.splitlines()
+    assert any(line.split() == ["collector", "no", "report", "-"] for line in lines)
+
+
+def test_status_as_json_is_the_local_apis(ask, node):
+    node.reports["trainer"] = (ServiceReport("ok", {"loss": 0.5}), 0.0)
+    document = ask("--json", "status").document
+    assert from_json(Status, document) == node.run(node.status)
+    assert from_json(LastReport, document["services"]["trainer"]).values == {"loss": 0.5}
+
+
+def test_peers_are_listed(ask):
+    ran = ask("peers")
+    assert PEER_ADDRESS in ran.out
+    assert "4.0 ms" in ran.out
+    assert ask("--json", "peers").document[0]["address"] == PEER_ADDRESS
+
+
+def test_the_last_blocks_are_listed(ask, node):
+    ran = ask("chain", "list", "--count", "2")
+    assert [line.split()[0] for line in ran.out.splitlines()] == ["height", "2", "3"]
+    assert [b["height"] for b in ask("--json", "chain", "list", "--from", "0").document] == [
+        0, 1, 2, 3,
+    ]  # fmt: skip
+
+
+def test_a_block_is_shown_decoded_by_height_and_by_id(ask, node):
+    transfer = node.run(lambda: node.bench.transfer(ALICE, BOB, 7, 0))
+    node.add(transfer)
+    by_height = ask("--json", "chain", "show", "1").document
+    assert len(from_json(BlockShape, by_height).updates) == 2
+    assert ask("--json", "chain", "show", by_height["id"].upper()).document == by_height
+    readable = ask("chain", "show", "1").out
+    for update in by_height["updates"]:
+        assert update["id"] in readable
+    assert transfer.id.hex() in ask("chain", "show", "4").out
+
+
+def test_models_are_listed_with_their_round(ask):
+    assert ask("model", "list").out.splitlines()[1].split()[:3] == ["activity", "12", "1"]
+    assert ask("--json", "model", "list").document[0]["round"] == 1
+
+
+def test_parameters_are_exported_as_float32(ask, node, tmp_path):
+    ran = ask("model", "export", "activity", "--out", "m.bin")
+    assert ran.out == "m.bin: 12 parameters of activity at height 3, round 1\n"
+    values = np.fromfile(tmp_path / "m.bin", "<f4")
+    exact = node.bench.parameters()
+    assert (values * 2**24).tolist() == exact
+
+
+def test_parameters_are_exported_for_numpy_with_where_they_are_from(ask, node, tmp_path):
+    document = ask("--json", "model", "export", "activity", "--out", "m.npz", "--at", "0").document
+    with np.load(tmp_path / "m.npz") as file:
+        assert (file["parameters"] * 2**24).tolist() == [1000 * n for n in range(12)]
+        assert (int(file["height"]), int(file["round"])) == (0, 0)
+        assert str(file["block"]) == document["block"] == display(node.bench.genesis.id)
+
+
+def test_an_export_writes_over_nothing_unless_told(ask, tmp_path):
+    (tmp_path / "m.bin").write_text("precious")
+    ran = ask("model", "export", "activity", "--out", "m.bin")
+    assert (ran.code, ran.out) == (5, "")
+    assert "there is a file already; name another one, or write over it with --force" in ran.err
+    assert (tmp_path / "m.bin").read_text() == "precious"
+    assert ask("model", "export", "activity", "--out", "m.bin", "--force").code == 0
+    assert len((tmp_path / "m.bin").read_bytes()) == 48
+
+
+def test_an_export_that_fails_leaves_nothing(ask, tmp_path):
+    assert ask("model", "export", "nothing", "--out", "m.bin").code == 4
+    ran = ask("model", "export", "activity", "--out", "none/m.bin")
+    assert (ran.code, ran.out) == (5, "")
+    assert "none/m.bin: cannot be written: No such file or directory" in ran.err
+    assert [p.name for p in tmp_path.iterdir()] == ["node.sock"]
+
+
+def test_a_model_that_the_ward_lacks_is_named(ask):
+    ran = ask("model", "export", "mnist", "--out", "m.bin")
+    assert ran.code == 4
+    assert "this ward has no model" in ran.err
+
+
+@pytest.mark.parametrize("block", ["99", "ff" * 32])
+def test_a_block_that_is_not_there_is_code_4(ask, block):
+    ran = ask("chain", "show", block)
+    assert (ran.code, ran.out) == (4, "")
+    assert f"edgenode: the node does not have it: there is no block {block}" in ran.err
+
+
+@pytest.mark.parametrize("block", ["", "-1", "abc", "ff" * 31, "12345678901", "head"])
+def test_what_is_no_block_is_wrong_usage(ask, block):
+    ran = ask("chain", "show", "--", block)
+    assert (ran.code, ran.out) == (2, "")
+    assert "neither a height nor a block id" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("peers",),
+        ("chain", "list"),
+        ("chain", "show", "1"),
+        ("model", "list"),
+        ("model", "export", "activity", "--out", "m.bin"),
+    ],
+)
+def test_a_node_that_does_not_run_is_code_3_with_what_to_start(edgenode, arguments, tmp_path):
+    ran = edgenode("--socket", tmp_path / "none.sock", "--json", *arguments)
+    assert (ran.code, ran.out) == (3, "")
+    assert f"there is no socket {tmp_path}/none.sock" in ran.err
+    assert "systemctl start edgenode-gossip" in ran.err
+
+
+def test_the_node_is_found_through_the_configuration(node, edgenode, tmp_path):
+    (tmp_path / "edgenode.toml").write_text('[node]\nname = "bed-1"\napi = "node.sock"\n')
+    assert edgenode("--config", "edgenode.toml", "peers").code == 0
+    assert edgenode("peers", EDGENODE_CONFIG="edgenode.toml").code == 0
+
+
+def test_the_node_is_found_through_its_socket_in_the_environment(node, edgenode, tmp_path):
+    assert edgenode("peers", EDGENODE_SOCKET=str(tmp_path / "node.sock")).code == 0
+
+
+def test_without_any_node_named_the_missing_configuration_is_code_5(edgenode):
+    ran = edgenode("--config", "edgenode.toml", "status")
+    assert (ran.code, ran.out) == (5, "")
+    assert (
+        "edgenode.toml: there is no such file; name the node's edgenode.toml with --co" in ran.err
+    )
+
+
+def test_what_comes_from_others_cannot_steer_the_terminal(ask, node):
+    node.reports["miner"] = (ServiceReport("ok", {}), 0.0)
+    object.__setattr__(node.reports["miner"][0], "state", "\x1b[2Jok\r\n")
+    ran = ask("status")
+    assert "\x1b" not in ran.out
+    assert "?[2Jok??" in ran.out
