@@ -70,10 +70,11 @@ def _layer(name: str, *shape: int, logits: bool = False) -> tuple[Parameter, Par
 
 def _cifar10_logits(arrays: Sequence[tf.Tensor], x: tf.Tensor, form: Form) -> tf.Tensor:
     w1, b1, w2, b2, w3, b3, w4, b4, w5, b5 = arrays
-    # The paper pools after ReLU. Before it, the values and gradients are the same (both are
-    # monotone, and where all four are negative nothing flows back), and ReLU costs a quarter.
-    x = relu(max_pool(convolution(x, w1, form) + b1, rows=True))
-    x = relu(max_pool(convolution(x, w2, form) + b2, rows=True))
+    # The paper adds the bias, then takes ReLU, then pools. Pooling first gives the same values and
+    # gradients (all three are monotone, the bias is the same in a window, and where all four are
+    # negative nothing flows back), and the bias and ReLU then cost a quarter.
+    x = relu(max_pool(convolution(x, w1, form), rows=True) + b1)
+    x = relu(max_pool(convolution(x, w2, form), rows=True) + b2)
     x = relu(convolution(x, w3, form) + b3)
     x = relu(tf.matmul(tf.reshape(x, [x.shape[0], -1]), w4) + b4)
     return tf.matmul(x, w5) + b5
@@ -100,8 +101,8 @@ def _activity_logits(arrays: Sequence[tf.Tensor], x: tf.Tensor, form: Form) -> t
     batch, samples, channels = x.shape.as_list()
     # Two samples side by side: a convolution of stride 2 without a strided operator.
     x = tf.reshape(x, [batch, 1, samples // 2, 2 * channels])
-    x = relu(max_pool(convolution(x, w1, form) + b1, rows=False))
-    x = relu(max_pool(convolution(x, w2, form) + b2, rows=False))
+    x = relu(max_pool(convolution(x, w1, form), rows=False) + b1)
+    x = relu(max_pool(convolution(x, w2, form), rows=False) + b2)
     x = relu(convolution(x, w3, form) + b3)
     return tf.matmul(tf.reduce_mean(x, axis=[1, 2]), w4) + b4
 

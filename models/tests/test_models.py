@@ -10,6 +10,7 @@ from models.build import TASKS, files
 from models.genesis import genesis_parameters
 from models.graph import convert
 from models.layers import max_pool, relu
+from models.plain import logits, split
 
 TOLERANCE = 1e-6
 NAMES = sorted(ARCHITECTURES)
@@ -45,37 +46,12 @@ def test_genesis_weights_are_spread_as_he_et_al_say_and_biases_are_zero(name):
     assert at == len(values)
 
 
-def plain_logits(name, arrays, x):
-    """The networks as a user of TensorFlow would write them, with its own gradients."""
-    if name == "cifar10":
-        for layer, pooled in enumerate((True, True, False)):
-            x = tf.nn.conv2d(x, arrays[2 * layer], 1, "VALID") + arrays[2 * layer + 1]
-            x = tf.nn.relu(x)
-            if pooled:
-                x = tf.nn.max_pool2d(x, 2, 2, "VALID")
-        x = tf.nn.relu(tf.reshape(x, [x.shape[0], -1]) @ arrays[6] + arrays[7])
-        return x @ arrays[8] + arrays[9]
-    # The first filters as a convolution of stride 2 over single samples.
-    _, taps, doubled, depth = arrays[0].shape
-    first = tf.reshape(arrays[0], [2 * taps, doubled // 2, depth])
-    x = tf.nn.relu(tf.nn.conv1d(x, first, 2, "VALID") + arrays[1])
-    x = tf.nn.max_pool1d(x, 2, 2, "VALID")
-    x = tf.nn.relu(tf.nn.conv1d(x, arrays[2][0], 1, "VALID") + arrays[3])
-    x = tf.nn.max_pool1d(x, 2, 2, "VALID")
-    x = tf.nn.relu(tf.nn.conv1d(x, arrays[4][0], 1, "VALID") + arrays[5])
-    return tf.reduce_mean(x, axis=1) @ arrays[6] + arrays[7]
-
-
 def plain_gradient(architecture, flat, x, y, weights):
-    sizes = [parameter.size for parameter in architecture.parameters]
-    arrays = [
-        tf.reshape(part, parameter.shape)
-        for part, parameter in zip(tf.split(flat, sizes), architecture.parameters, strict=True)
-    ]
+    arrays = split(architecture, flat)
     with tf.GradientTape() as tape:
         tape.watch(arrays)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            y, plain_logits(architecture.name, arrays, x)
+            y, logits(architecture.name, arrays, x)
         )
         loss = tf.reduce_sum(weights * losses) / max(float(weights.sum()), 1.0)
     gradients = tape.gradient(loss, arrays)

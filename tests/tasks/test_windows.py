@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenode.tasks.activity.windows import LENGTH, OFFSET, SCALE, WindowCutter, normalise
+from edgenode.tasks.activity.windows import LENGTH, SCALE, WindowCutter, normalise
 from edgenode.tasks.stream import Annotation, SampleBlock
 
 N, HOP = 8, 3
@@ -120,7 +120,7 @@ def test_streams_without_end_do_not_fill_the_memory():
 
 def test_normalised_samples_are_of_the_order_of_one():
     counts = np.array([[4096, 4096, 4096, 1024, 1024, 1024]], np.int16)
-    assert np.allclose(normalise(counts), (counts - OFFSET) * SCALE)
+    assert np.allclose(normalise(counts), counts * SCALE)
     assert np.abs(normalise(counts)).max() < 4
 
 

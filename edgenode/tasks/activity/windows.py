@@ -26,15 +26,12 @@ from edgenode.tasks.stream import (
 LENGTH = 256
 HOP = 64
 
-# Fixed, and the same on every node: gravity shifts the mean of two axes, and these are about the
-# spreads of the recordings. Measured once; never computed from what a node collects.
-_OFFSET_COUNTS = np.array([0.0, 0.38, -0.15, 0, 0, 0]) * COUNTS_PER_G
-_COUNTS_PER_SPREAD = np.array(
-    [0.9 * COUNTS_PER_G, 0.5 * COUNTS_PER_G, 0.55 * COUNTS_PER_G]
-    + [spread * COUNTS_PER_RADIAN_PER_SECOND for spread in (1.0, 2.5, 1.05)]
+# Fixed, and the same on every node: about the spreads of the recordings, 0.7 g and 1.6 rad/s;
+# never computed from what a node collects. One scale for the three axes of a kind, and no offset:
+# a window of a turned sensor is then the turned window.
+SCALE = np.array(
+    [1 / (0.7 * COUNTS_PER_G)] * 3 + [1 / (1.6 * COUNTS_PER_RADIAN_PER_SECOND)] * 3, np.float32
 )
-OFFSET = _OFFSET_COUNTS.astype(np.float32)
-SCALE = (1 / _COUNTS_PER_SPREAD).astype(np.float32)
 
 # A node has a handful of sensors. The stream that was silent the longest is forgotten beyond this:
 # a sensor that comes back opens a new stream.
@@ -62,7 +59,7 @@ class Window:
 
 def normalise(values: NDArray[np.int16]) -> NDArray[np.float32]:
     """Turn sensor counts (..., 6) into the numbers that the model sees."""
-    normalised: NDArray[np.float32] = (values.astype(np.float32) - OFFSET) * SCALE
+    normalised: NDArray[np.float32] = values.astype(np.float32) * SCALE
     return normalised
 
 
