@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
@@ -74,14 +73,16 @@ async def run(
     finally:
         for task in (stopping, collecting):
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await collecting
+        outcome, _ = await asyncio.gather(collecting, stopping, return_exceptions=True)
+        # Whatever happened to the collecting: what waits is committed first.
         commit.stop()
         await committing
         if heartbeat is not None:
             heartbeat(collector.snapshot())
         totals = ", ".join(f"{name}={value:g}" for name, value in collector.snapshot().items())
         _log.info("stopped: %s", totals)
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
