@@ -19,13 +19,13 @@ from edgenode.mining.searchers import Found, Searchers
 from edgenode.mining.settings import MinerSettings
 from edgenode.services import notify
 from edgenode.services.config import start
+from edgenode.services.reporting import Reporter
 
 log = logging.getLogger("edgenode.miner")
 
 # systemd's watchdog hears from the loop each time that it comes round; a request every five
 # seconds costs nothing.
 POLL_SECONDS = 5.0
-REPORT_SECONDS = 1.0
 # The gossip service is back within a second after a crash, and after minutes when it replays a
 # long chain.
 _SHORTEST_PAUSE_S = 0.1
@@ -53,8 +53,8 @@ class Miner:
         self._stopped = threading.Event()
         self._work_id: str | None = None
         self._searchers = Searchers(settings.threads, settings.share, self._submit)
-        self._reporter = threading.Thread(target=self._report, name="report", daemon=True)
-        self._reporter.start()
+        self._meter = RateMeter()
+        self._reporter = Reporter(client, "miner", self._report)
 
     def run(self) -> NoReturn:
         """Keep the searchers supplied with the newest work, until an exception ends it."""
@@ -74,6 +74,7 @@ class Miner:
     def stop(self) -> None:
         """End the threads."""
         self._stopped.set()
+        self._reporter.stop()
         self._searchers.stop()
 
     def _fetch(self) -> None:
@@ -132,24 +133,18 @@ class Miner:
         with self._counts.lock:
             setattr(self._counts, what, getattr(self._counts, what) + 1)
 
-    def _report(self) -> None:
-        meter = RateMeter()
-        while not self._stopped.wait(REPORT_SECONDS):
-            hashes = self._searchers.hashes
-            report = ServiceReport.of(
-                self._state,
-                {
-                    "hashes_total": hashes,
-                    "hash_rate": meter.rate(time.monotonic(), hashes),
-                    "blocks_found_total": self._counts.accepted,
-                    "stale_total": self._counts.stale,
-                    "refused_total": self._counts.refused,
-                },
-            )
-            try:
-                self._client.report("miner", report)
-            except (NodeUnavailableError, ApiError) as error:
-                log.debug("no report: %s", error)  # the loop above says it aloud
+    def _report(self) -> ServiceReport:
+        hashes = self._searchers.hashes
+        return ServiceReport.of(
+            self._state,
+            {
+                "hashes_total": hashes,
+                "hash_rate": self._meter.rate(time.monotonic(), hashes),
+                "blocks_found_total": self._counts.accepted,
+                "stale_total": self._counts.stale,
+                "refused_total": self._counts.refused,
+            },
+        )
 
 
 def _end(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -1,0 +1,63 @@
+"""The values that each service reports, by name: what the services send and the exporter shows.
+
+A name that ends in _total is a counter: it only grows, and begins at 0 when its service starts.
+All others are gauges; a gauge that is not known yet is left out of the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+COLLECTOR_VALUES: Mapping[str, str] = {
+    "notifications_total": "Notifications received from sensors, malformed ones included.",
+    "samples_total": "New samples received.",
+    "annotations_total": "Annotations received.",
+    "streams_total": "Streams begun.",
+    "gaps_total": "Places where samples are missing.",
+    "missing_samples_total": "Samples missing in the gaps.",
+    "malformed_total": "Notifications dropped because their bytes break the layout.",
+    "duplicates_total": "Notifications dropped because their samples were received before.",
+    "out_of_order_total": "Notifications dropped because they came after later ones.",
+    "connection_failures_total": "Attempts to connect that did not end in streaming.",
+    "reconnects_total": "Connections of a sensor after its first.",
+    "connected_sensors": "Sensors that are streaming now.",
+    "adapter_failures_total": "Times the Bluetooth adapter could not be used or was lost.",
+    "stored_samples_total": "Samples whose commit was acknowledged by the disk.",
+    "dropped_samples_total": "Samples given up because the store had no room for too long.",
+    "store_errors_total": "Commits that failed.",
+    "last_sample_age_seconds": "Time since the last sample came, or since the start.",
+}
+
+TRAINER_VALUES: Mapping[str, str] = {
+    "windows_total": "Windows cut from the samples.",
+    "reservoir_windows": "Windows remembered for training.",
+    "held_out_windows": "Windows set apart to measure the accuracy.",
+    "rounds_total": "Local rounds trained.",
+    "steps_total": "Training steps taken.",
+    "updates_submitted_total": "Client updates that the node accepted.",
+    "updates_refused_total": "Client updates that the node refused.",
+    "examples": "Distinct windows trained on in the last local round.",
+    "loss": "Mean training loss of the last local round.",
+    "accuracy": "Accuracy of the shared model on this node's held-out windows, 0 to 1.",
+    "adopted_height": "Height of the block whose parameters are being trained on.",
+}
+
+MINER_VALUES: Mapping[str, str] = {
+    "hashes_total": "Headers hashed.",
+    "hash_rate": "Headers hashed per second, over the last ten seconds.",
+    "blocks_found_total": "Blocks found that the node accepted.",
+    "stale_total": "Blocks found after the head had moved on.",
+    "refused_total": "Blocks found that violated a rule.",
+}
+
+EXPORTER_VALUES: Mapping[str, str] = {
+    "scrapes_total": "Scrapes answered.",
+}
+
+REPORT_VALUES: Mapping[str, Mapping[str, str]] = {
+    "collector": COLLECTOR_VALUES,
+    "trainer": TRAINER_VALUES,
+    "miner": MINER_VALUES,
+    "exporter": EXPORTER_VALUES,
+}
+"""For each reporting service: the values of its report, with a sentence that says what each is."""

@@ -1,0 +1,235 @@
+"""Every metric: its name, type, labels and help, and where its samples come from.
+
+Names and units follow Prometheus's conventions: counters end in _total, units are base units and
+stand in the name. Nothing that identifies a patient, a sensor or another machine is a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from edgenode.api.report_values import REPORT_VALUES
+from edgenode.api.shapes import HeadModel, Status, Traffic
+from edgenode.exporter.snapshot import Snapshot
+
+Sample = tuple[tuple[str, ...], float]
+"""Label values in the order of the metric's labels, and the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: Full name.
+        help: One sentence.
+        labels: Names of its labels.
+        samples: Its samples in a snapshot; none if they are not known.
+    """
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    samples: Callable[[Snapshot], Iterable[Sample]]
+
+    @property
+    def kind(self) -> Literal["counter", "gauge"]:
+        """The metric's type, by its name."""
+        return "counter" if self.name.endswith("_total") else "gauge"
+
+
+def _of_status(name: str, text: str, value: Callable[[Status], float]) -> Metric:
+    def samples(snapshot: Snapshot) -> Iterable[Sample]:
+        if snapshot.status is not None:
+            yield (), value(snapshot.status)
+
+    return Metric(f"edgenode_{name}", text, (), samples)
+
+
+def _of_models(name: str, text: str, value: Callable[[HeadModel], float]) -> Metric:
+    def samples(snapshot: Snapshot) -> Iterable[Sample]:
+        if snapshot.status is not None:
+            for model in snapshot.status.head.models:
+                yield (model.name,), value(model)
+
+    return Metric(f"edgenode_model_{name}", text, ("model",), samples)
+
+
+def _of_traffic(
+    name: str, text: str, values: Callable[[Traffic], Iterable[tuple[str, float]]]
+) -> Metric:
+    def samples(snapshot: Snapshot) -> Iterable[Sample]:
+        if snapshot.status is not None:
+            traffic = snapshot.status.traffic
+            for socket, counts in (("sync", traffic.sync), ("broadcast", traffic.broadcast)):
+                for direction, value in values(counts):
+                    yield (socket, direction), value
+
+    return Metric(f"edgenode_gossip_{name}", text, ("socket", "direction"), samples)
+
+
+def _dropped(snapshot: Snapshot) -> Iterable[Sample]:
+    if snapshot.status is not None:
+        traffic = snapshot.status.traffic
+        yield ("sync",), traffic.sync.datagrams_dropped
+        yield ("broadcast",), traffic.broadcast.datagrams_dropped
+
+
+def _mempool(snapshot: Snapshot) -> Iterable[Sample]:
+    if snapshot.status is not None:
+        yield ("update",), snapshot.status.mempool.updates
+        yield ("transfer",), snapshot.status.mempool.transfers
+
+
+def _refused(snapshot: Snapshot) -> Iterable[Sample]:
+    if snapshot.status is not None:
+        for rule, count in sorted(snapshot.status.refused.items()):
+            yield (rule,), count
+
+
+def _info(snapshot: Snapshot) -> Iterable[Sample]:
+    if snapshot.status is not None:
+        yield (snapshot.status.node, snapshot.status.ward, snapshot.status.version), 1
+
+
+def _slowest(snapshot: Snapshot) -> Iterable[Sample]:
+    measured = [peer.round_trip for peer in snapshot.peers if peer.round_trip is not None]
+    if measured:
+        yield (), max(measured)
+
+
+def _lossiest(snapshot: Snapshot) -> Iterable[Sample]:
+    measured = [peer.loss for peer in snapshot.peers if peer.loss is not None]
+    if measured:
+        yield (), max(measured)
+
+
+NODE_METRICS: tuple[Metric, ...] = (
+    Metric(
+        "edgenode_build_info",
+        "Always 1; the label says which version the exporter is of.",
+        ("version",),
+        lambda snapshot: [((snapshot.version,), 1)],
+    ),
+    Metric(
+        "edgenode_node_info",
+        "Always 1 while the node answers; the labels say who it is.",
+        ("node", "ward", "version"),
+        _info,
+    ),
+    Metric(
+        "edgenode_service_up",
+        "Whether a service is at work: it reported within the last 15 seconds.",
+        ("service",),
+        lambda snapshot: [((name,), snapshot.is_up(name)) for name in snapshot.expected],
+    ),
+    _of_status("start_time_seconds", "When the gossip service started.", lambda s: s.started),
+    _of_status("chain_height", "Height of the head.", lambda s: s.head.height),
+    _of_status(
+        "chain_best_header_height",
+        "Height of the heaviest chain of headers, whose blocks may still be on their way.",
+        lambda s: s.best_header_height,
+    ),
+    _of_status("chain_syncing", "Whether the node is catching up.", lambda s: s.syncing),
+    _of_status("chain_head_timestamp_seconds", "The head's own time.", lambda s: s.head.time),
+    _of_status(
+        "chain_block_interval_seconds",
+        "Time from the head's parent to the head.",
+        lambda s: s.head.interval,
+    ),
+    _of_status(
+        "chain_difficulty",
+        "Expected hashes of the next block, relative to the easiest that genesis allows.",
+        lambda s: s.head.difficulty,
+    ),
+    _of_status(
+        "chain_expected_hashes",
+        "Mean number of hashes of the next block.",
+        lambda s: s.head.expected_hashes,
+    ),
+    _of_status(
+        "chain_reorganisations_total",
+        "Times the head moved to another branch.",
+        lambda s: s.reorganisations,
+    ),
+    _of_status(
+        "chain_own_blocks",
+        "Blocks of the chain that this node's member mined.",
+        lambda s: s.blocks_mined,
+    ),
+    _of_status("member_balance_coins", "Coins of this node's member.", lambda s: s.balance),
+    _of_models("round", "Aggregations of the model so far.", lambda m: m.round),
+    _of_models("block_updates", "Client updates in the head, by model.", lambda m: m.updates),
+    _of_models(
+        "block_examples", "Examples behind the updates in the head, by model.", lambda m: m.examples
+    ),
+    Metric(
+        "edgenode_mempool_transactions", "Transactions that wait for a block.", ("kind",), _mempool
+    ),
+    _of_status("gossip_peers", "Nodes that this node talks to.", lambda s: s.peers),
+    Metric(
+        "edgenode_gossip_slowest_round_trip_seconds",
+        "Longest round trip to a peer.",
+        (),
+        _slowest,
+    ),
+    Metric("edgenode_gossip_highest_loss_ratio", "Highest loss to a peer, 0 to 1.", (), _lossiest),
+    _of_traffic(
+        "datagrams_total",
+        "Datagrams sent and received.",
+        lambda t: (("sent", t.datagrams_sent), ("received", t.datagrams_received)),
+    ),
+    _of_traffic(
+        "bytes_total",
+        "Bytes of datagrams sent and received.",
+        lambda t: (("sent", t.bytes_sent), ("received", t.bytes_received)),
+    ),
+    Metric(
+        "edgenode_gossip_dropped_datagrams_total",
+        "Datagrams received that were not authentic or not well formed.",
+        ("socket",),
+        _dropped,
+    ),
+    Metric(
+        "edgenode_refused_total",
+        "Transactions and blocks that were refused, by the rule that they violate.",
+        ("rule",),
+        _refused,
+    ),
+)
+
+# Where the name of a value in a report lacks the unit that a metric's name must have.
+_NAMES = {
+    ("miner", "hash_rate"): "hashes_per_second",
+    ("trainer", "accuracy"): "accuracy_ratio",
+}
+
+
+def _of_report(service: str, value: str, text: str) -> Metric:
+    def samples(snapshot: Snapshot) -> Iterable[Sample]:
+        report = snapshot.fresh(service)
+        if report is not None and value in report.values:
+            yield (), report.values[value]
+
+    name = _NAMES.get((service, value), value)
+    return Metric(f"edgenode_{service}_{name}", text, (), samples)
+
+
+REPORT_METRICS: dict[tuple[str, str], Metric] = {
+    (service, value): _of_report(service, value, text)
+    for service, values in REPORT_VALUES.items()
+    if service != "exporter"  # it need not ask the node how itself is
+    for value, text in values.items()
+} | {
+    ("exporter", "scrapes_total"): Metric(
+        "edgenode_exporter_scrapes_total",
+        REPORT_VALUES["exporter"]["scrapes_total"],
+        (),
+        lambda snapshot: [((), snapshot.scrapes)],
+    )
+}
+"""The metrics made of reports, by service and name of the value."""
+
+METRICS: tuple[Metric, ...] = (*NODE_METRICS, *REPORT_METRICS.values())
