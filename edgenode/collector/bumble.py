@@ -170,7 +170,7 @@ class BumbleCentral:
         handle = connection.handle
         connection.on(
             "disconnection",
-            lambda reason: self._disconnected(handle, hci.HCI_Constant.error_name(reason)),
+            lambda reason: self._disconnected(handle, _reason(reason)),
         )
         peripheral = BumblePeripheral(self, address, connection)
         try:
@@ -239,6 +239,11 @@ class BumbleCentral:
 
 # A stable address, so that a peripheral recognises this box again.
 _OWN_ADDRESS = hci.OwnAddressType.PUBLIC
+
+
+def _reason(code: int) -> str:
+    """An HCI reason in words; Bumble gives 0 when it lost the controller itself."""
+    return str(hci.HCI_Constant.error_name(code)) if code else "the transport is gone"
 
 
 def _listed_services(advertisement: Advertisement) -> list[list[core.UUID]]:
