@@ -130,7 +130,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """A model of the ward, at the head."""
+    """A model of the ward, at the head; an update may claim up to `examples_cap` examples."""
 
     name: str
     parameters: int
@@ -141,6 +141,7 @@ class ModelSummary:
     round: int
     updates: int
     examples: int
+    examples_cap: int
     root: str
 
 

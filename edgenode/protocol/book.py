@@ -31,6 +31,11 @@ class AddressBook:
         self._doors = {address: _Door(seed=True, knock_at=now) for address in seeds}
         self._shunned: dict[Address, float] = {}
 
+    def add_seed(self, address: Address, now: float) -> None:
+        """Add an address that is never forgotten; known ones stay as they are."""
+        door = self._doors.setdefault(address, _Door(seed=True, knock_at=now))
+        door.seed = True
+
     def learn(self, address: Address, now: float) -> None:
         """Note an address that somebody told us; full books take no more."""
         if address.port and address not in self._doors and len(self._doors) < BOOK_LIMIT:

@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgenode.tasks.stream import Annotation, SampleBlock
 
 # A parameter on the chain is an int32: value = integer · 2⁻²⁴.
 FRACTION_BITS = 24
 
 # Examples, and the source of randomness, to examples of the same shape, varied.
 Augmentation = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+
+
+class Window(Protocol):
+    """One training example cut from a stream."""
+
+    @property
+    def x(self) -> NDArray[np.float32]:
+        """The example, of the task's input shape."""
+        ...
+
+    @property
+    def label(self) -> int:
+        """Its class."""
+        ...
+
+    @property
+    def stream(self) -> int:
+        """The stream that it was cut from."""
+        ...
+
+    @property
+    def first(self) -> int:
+        """Index in the stream of its first sample."""
+        ...
+
+
+class Cutter(Protocol):
+    """Cuts windows from streams of samples, as they arrive."""
+
+    def annotate(self, annotation: Annotation) -> None:
+        """Take note of what is done from an index on; raises ValueError."""
+        ...
+
+    def feed(self, block: SampleBlock) -> Sequence[Window]:
+        """Take samples; return the windows that they complete; raises ValueError."""
+        ...
 
 
 class TaskError(ValueError):
@@ -46,6 +85,8 @@ class Task:
         class_names: Name of each label, in order.
         schedule: How it is trained.
         augment: Varies a batch of training examples, or None.
+        cutter: Makes what cuts this task's windows from sensors' streams; None for a task whose
+            examples do not come from sensors.
     """
 
     name: str
@@ -54,6 +95,7 @@ class Task:
     class_names: tuple[str, ...]
     schedule: Schedule
     augment: Augmentation | None = None
+    cutter: Callable[[], Cutter] | None = None
 
     @property
     def classes(self) -> int:

@@ -215,6 +215,7 @@ class LedgerNode:
                 round=state.round,
                 updates=state.updates,
                 examples=state.examples,
+                examples_cap=self.bench.genesis.examples_cap,
                 root=state.root,
             )
 

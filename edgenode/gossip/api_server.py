@@ -1,0 +1,295 @@
+"""The local API over HTTP on a Unix socket; docs/local-api.md is its manual."""
+
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import numpy as np
+from aiohttp import web
+
+from edgenode.api.block_shapes import block_of, summary_of
+from edgenode.api.json_record import to_json
+from edgenode.api.shapes import (
+    REPORTING_SERVICES,
+    AcceptedBlock,
+    ServiceReport,
+    ShapeError,
+    Solution,
+    WorkMessage,
+    from_json,
+)
+from edgenode.gossip import views
+from edgenode.gossip.service import BaseUnknownError, GossipService, WorkStaleError
+from edgenode.learning.fixed_point import to_bytes, to_float
+from edgenode.ledger.block import Block
+from edgenode.ledger.chain import MissingDataError
+from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.genesis import PARAMETERS_LIMIT
+from edgenode.ledger.hashes import display, from_display
+from edgenode.ledger.headers import Entry, UnknownParentError
+from edgenode.ledger.mempool import PoolFullError
+from edgenode.ledger.rules import Rejected
+from edgenode.ledger.transaction import Transfer, decode_transaction
+from edgenode.storage.chain import StoreFullError
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 60.0
+BLOCKS_LIMIT = 100
+REPORT_BYTES_LIMIT = 64 * 1024
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_HEIGHT = re.compile(r"[0-9]{1,10}")
+
+
+class _Failure(Exception):  # noqa: N818  (an answer, not an error of the service)
+    def __init__(self, status: int, name: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.name, self.detail = status, name, detail
+
+
+def build_app(service: GossipService) -> web.Application:
+    """The web application that serves this node."""
+    api = _Api(service)
+    app = web.Application(
+        middlewares=[_errors], client_max_size=4 * PARAMETERS_LIMIT + REPORT_BYTES_LIMIT
+    )
+    app.add_routes(
+        [
+            web.get("/v1/status", api.status),
+            web.get("/v1/head", api.head),
+            web.get("/v1/blocks", api.blocks),
+            web.get("/v1/blocks/{block}", api.block),
+            web.get("/v1/models", api.models),
+            web.get("/v1/models/{name}/parameters", api.parameters),
+            web.post("/v1/models/{name}/updates", api.submit_update),
+            web.get("/v1/work", api.work),
+            web.post("/v1/work/{id}", api.submit_work),
+            web.post("/v1/transactions", api.submit_transaction),
+            web.get("/v1/mempool", api.mempool),
+            web.get("/v1/peers", api.peers),
+            web.get("/v1/services", api.services),
+            web.put("/v1/services/{name}", api.report),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except _Failure as failure:
+        return _answer({"error": failure.name, "detail": failure.detail}, failure.status)
+    except Rejected as rejected:
+        return _answer({"error": rejected.rule.value, "detail": rejected.detail}, 422)
+    except (StoreFullError, PoolFullError) as error:
+        return _answer({"error": "full", "detail": str(error)}, 507)
+    except web.HTTPRequestEntityTooLarge:
+        return _answer({"error": "too_large", "detail": "the body is too large"}, 413)
+    except web.HTTPException as error:
+        name = "not_found" if error.status == 404 else "bad_request"
+        return _answer({"error": name, "detail": error.reason}, error.status)
+
+
+class _Api:
+    def __init__(self, service: GossipService) -> None:
+        self._service = service
+        self._chain = service.chain
+
+    async def status(self, _request: web.Request) -> web.Response:
+        return _answer(to_json(views.status_of(self._service)))
+
+    async def head(self, request: web.Request) -> web.Response:
+        if "not" in request.query:
+            unlike = _block_id(request.query["not"])
+            await self._service.wait_for_head(unlike, _wait(request))
+        return _answer(to_json(views.head_of(self._chain)))
+
+    async def blocks(self, request: web.Request) -> web.Response:
+        count = _number(request, "count", 20, 1, BLOCKS_LIMIT)
+        tip = self._chain.head.height
+        start = _number(request, "from", max(0, tip - count + 1), 0, 2**32)
+        found = (self._chain.at(height) for height in range(start, start + count))
+        return _answer(
+            [
+                to_json(summary_of(self._block_at(entry), views.interval(entry)))
+                for entry in found
+                if entry is not None
+            ]
+        )
+
+    async def block(self, request: web.Request) -> web.Response:
+        entry = self._entry(request.match_info["block"])
+        block = self._block_at(entry)
+        if request.headers.get("Accept") == "application/octet-stream":
+            return web.Response(body=block.encode(), content_type="application/octet-stream")
+        return _answer(to_json(block_of(self._chain.genesis, block, views.interval(entry))))
+
+    async def models(self, _request: web.Request) -> web.Response:
+        return _answer([to_json(model) for model in views.models_at_head(self._chain)])
+
+    async def parameters(self, request: web.Request) -> web.Response:
+        index = self._model(request)
+        entry = self._chain.head
+        if "at" in request.query:
+            entry = self._entry(request.query["at"])
+        state = self._block_at(entry).coinbase.models[index]
+        headers = {
+            "ETag": f'"{display(entry.id)}"',
+            "Edgenode-Height": str(entry.height),
+            "Edgenode-Round": str(state.round),
+            "Edgenode-Root": state.root.hex(),
+        }
+        if request.headers.get("If-None-Match") == headers["ETag"]:
+            return web.Response(status=304, headers=headers)
+        try:
+            fixed = self._chain.parameters_at(entry)[index]
+        except MissingDataError as error:
+            raise _Failure(404, "not_found", str(error)) from None
+        match request.query.get("format", "float"):
+            case "float":
+                scale_bits = self._chain.genesis.models[index].scale_bits
+                body = to_float(fixed, scale_bits).astype("<f4", copy=False).tobytes()
+            case "fixed":
+                body = to_bytes(fixed)
+            case other:
+                _bad(f"format {other!r} is neither float nor fixed")
+        return web.Response(body=body, headers=headers, content_type="application/octet-stream")
+
+    async def submit_update(self, request: web.Request) -> web.Response:
+        self._model(request)
+        base = _block_id(_required(request, "base"))
+        examples = _number(request, "examples", None, 0, 2**32 - 1)
+        body = await request.read()
+        if len(body) % 4:
+            _bad(f"the body of {len(body)} bytes is no float32 vector")
+        try:
+            update = self._service.submit_parameters(
+                request.match_info["name"], base, examples, np.frombuffer(body, "<f4")
+            )
+        except BaseUnknownError as error:
+            raise _Failure(409, "base_unknown", str(error)) from None
+        except ValueError as error:
+            _bad(str(error))
+        return _answer({"id": update.id.hex()}, 202)
+
+    async def work(self, request: web.Request) -> web.Response:
+        name, work = await self._service.wait_for_work(
+            request.query.get("not", ""), _wait(request) if "not" in request.query else 0.0
+        )
+        return _answer(WorkMessage(name, work).to_json())
+
+    async def submit_work(self, request: web.Request) -> web.Response:
+        try:
+            solution = Solution.from_json(await _json(request))
+        except ShapeError as error:
+            _bad(str(error))
+        try:
+            block = self._service.submit_solution(request.match_info["id"], solution)
+        except (WorkStaleError, UnknownParentError) as error:
+            raise _Failure(409, "work_stale", str(error)) from None
+        return _answer(to_json(AcceptedBlock(display(block.id), block.coinbase.height)), 201)
+
+    async def submit_transaction(self, request: web.Request) -> web.Response:
+        try:
+            transaction = decode_transaction(await request.read())
+        except MalformedError as error:
+            _bad(str(error))
+        if not isinstance(transaction, Transfer):
+            _bad("only transfers are taken here; updates go to /v1/models/{name}/updates")
+        self._service.submit_transfer(transaction)
+        return _answer({"id": transaction.id.hex()}, 202)
+
+    async def mempool(self, _request: web.Request) -> web.Response:
+        return _answer([transaction.hex() for transaction in self._service.node.mempool.ids()])
+
+    async def peers(self, _request: web.Request) -> web.Response:
+        return _answer([to_json(peer) for peer in views.peers_of(self._service)])
+
+    async def services(self, _request: web.Request) -> web.Response:
+        reports = self._service.reports()
+        return _answer({name: to_json(report) for name, report in reports.items()})
+
+    async def report(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in REPORTING_SERVICES:
+            raise _Failure(404, "not_found", f"no service {name!r} reports here")
+        try:
+            report = from_json(ServiceReport, await _json(request))
+        except ShapeError as error:
+            _bad(str(error))
+        self._service.report(name, report)
+        return web.Response(status=204)
+
+    def _model(self, request: web.Request) -> int:
+        try:
+            return self._chain.genesis.model_index(request.match_info["name"])
+        except KeyError as error:
+            raise _Failure(404, "not_found", str(error.args[0])) from None
+
+    def _entry(self, text: str) -> Entry:
+        """The block of the chain, or beside it, that an id or height names."""
+        if _HEIGHT.fullmatch(text):
+            entry = self._chain.at(int(text))
+        else:
+            entry = self._chain.tree.get(_block_id(text))
+        if entry is None or self._chain.block(entry.id) is None:
+            raise _Failure(404, "not_found", f"there is no block {text}")
+        return entry
+
+    def _block_at(self, entry: Entry) -> Block:
+        block = self._chain.block(entry.id)
+        assert block is not None, "blocks of the chain are in the store"
+        return block
+
+
+def _answer(value: object, status: int = 200) -> web.Response:
+    return web.json_response(value, status=status)
+
+
+def _bad(detail: str) -> NoReturn:
+    raise _Failure(400, "bad_request", detail)
+
+
+def _required(request: web.Request, name: str) -> str:
+    if name not in request.query:
+        _bad(f"the query lacks {name}")
+    return request.query[name]
+
+
+def _number(request: web.Request, name: str, default: int | None, low: int, high: int) -> int:
+    if default is not None and name not in request.query:
+        return default
+    text = _required(request, name)
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not low <= int(text) <= high:
+        _bad(f"{name} must be an integer from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+def _wait(request: web.Request) -> float:
+    text = request.query.get("wait", str(LONGEST_WAIT))
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text):
+        _bad(f"wait must be a number of seconds up to {LONGEST_WAIT:.0f}, not {text!r}")
+    return min(LONGEST_WAIT, float(text))
+
+
+def _block_id(text: str) -> bytes:
+    try:
+        return from_display(text)
+    except ValueError:
+        _bad(f"{text!r} is no block id of 64 hexadecimal digits")
+
+
+async def _json(request: web.Request) -> object:
+    body = await request.read()
+    if len(body) > REPORT_BYTES_LIMIT:
+        raise _Failure(413, "too_large", f"at most {REPORT_BYTES_LIMIT} bytes")
+    try:
+        value: object = json.loads(body)
+    except ValueError as error:
+        _bad(f"the body is not JSON: {error}")
+    return value

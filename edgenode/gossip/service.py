@@ -1,0 +1,344 @@
+"""The gossip service: a protocol node between two UDP sockets, a clock and the local API."""
+
+import asyncio
+import logging
+import secrets
+import socket as sockets
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenode.api.shapes import LastReport, ServiceReport, Solution
+from edgenode.gossip.settings import GossipSettings
+from edgenode.gossip.work_board import WorkBoard
+from edgenode.learning import update_codec
+from edgenode.learning.fixed_point import to_fixed
+from edgenode.ledger.block import Block
+from edgenode.ledger.chain import Chain
+from edgenode.ledger.hashes import content_id, display
+from edgenode.ledger.headers import Entry
+from edgenode.ledger.keys import SIGNATURE_BYTES, MemberKey
+from edgenode.ledger.template import Template, Work
+from edgenode.ledger.transaction import Transfer, Update
+from edgenode.protocol.instant import Instant
+from edgenode.protocol.links import Datagram
+from edgenode.protocol.node import HeadMoved, Node, PeerBlamed, PoolChanged, Refused
+from edgenode.protocol.wire import Address, Socket
+from edgenode.storage.chain import SqliteChainStore, StoreFullError
+
+log = logging.getLogger(__name__)
+
+RECEIVE_BUFFER_BYTES = 1 << 20
+"""Asked of the kernel for each socket: windows of 128 chunks from seven peers at once."""
+
+SHORTEST_PAUSE = 0.005
+"""Seconds between two ticks: timers that fall due together are served together."""
+
+LONGEST_PAUSE = 1.0
+
+RESOLVE_INTERVAL = 60.0
+"""Seconds between look-ups of seeds that are names: a network may come up after the box."""
+
+FULL_LOG_INTERVAL = 10.0
+
+
+class WorkStaleError(LookupError):
+    """The head moved since this work was handed out."""
+
+
+class BaseUnknownError(LookupError):
+    """A block that an update is based on is not known here."""
+
+
+class GossipService:
+    """Carries bytes between the node and the world; owns the member's key."""
+
+    def __init__(
+        self,
+        settings: GossipSettings,
+        chain: Chain,
+        store: SqliteChainStore,
+        ward_key: bytes,
+        member_key: MemberKey,
+    ) -> None:
+        """Prepare; nothing is opened before `run`."""
+        self.settings = settings
+        self.chain = chain
+        self.member_key = member_key
+        self.started = time.time()
+        self.blocks_mined = 0
+        self.full = False
+        self.node = Node(
+            chain=chain,
+            store=store,
+            ward_key=ward_key,
+            seeds=[],
+            broadcast_port=settings.broadcast[1],
+            rng=secrets.SystemRandom(),
+            now=self._now(),
+        )
+        self._work = WorkBoard(lambda: self.node.template(member_key.public, self._now()))
+        self._reports: dict[str, tuple[ServiceReport, float]] = {}
+        self._transports: dict[Socket, asyncio.DatagramTransport] = {}
+        self._changed = asyncio.Condition()
+        self._wake = asyncio.Event()
+        self._full_logged = float("-inf")
+        self._notices: set[asyncio.Task[None]] = set()
+
+    async def run(self, on_turn: Callable[[], None]) -> None:
+        """Serve until cancelled; `on_turn` is called whenever the loop comes round.
+
+        Raises:
+            OSError: a socket cannot be bound; the text names it.
+        """
+        loop = asyncio.get_running_loop()
+        for kind, (host, port) in (
+            (Socket.SYNC, self.settings.sync),
+            (Socket.BROADCAST, self.settings.broadcast),
+        ):
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda kind=kind: _Receiver(self, kind),  # type: ignore[misc]
+                sock=_bound_socket(host, port),
+            )
+            self._transports[kind] = transport
+        resolving = asyncio.create_task(self._resolve_seeds())
+        try:
+            while True:
+                on_turn()
+                self._guarded(lambda: self.node.tick(self._now()))
+                await self._sleep()
+        finally:
+            resolving.cancel()
+            for transport in self._transports.values():
+                transport.close()
+
+    # What the local API asks for
+
+    async def wait_for_head(self, unlike: bytes, seconds: float) -> Entry:
+        """The head, once it is another than `unlike` (block id) or the time is up."""
+        await self._wait(lambda: self.chain.head.id != unlike, seconds)
+        return self.chain.head
+
+    async def wait_for_work(self, unlike: str, seconds: float) -> tuple[str, Work]:
+        """The newest work, once it is another than `unlike` or the time is up."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while True:
+            name, work = self._work.current(loop.time())
+            if name != unlike or loop.time() >= deadline:
+                return name, work
+            change = self._work.next_change()
+            until = deadline if change is None else min(deadline, change)
+            await self._wait(lambda: self._work.template(unlike) is None, until - loop.time())
+
+    def submit_solution(self, name: str, solution: Solution) -> Block:
+        """Make a block of a found nonce, validate it, keep it durably, announce it.
+
+        Raises:
+            WorkStaleError: its head does not stand any more.
+            Rejected: the block violates a rule.
+            StoreFullError: there is no room on the disk.
+        """
+        template = self._work.template(name)
+        if template is None:
+            raise WorkStaleError(f"work {name} is not on the head {display(self.chain.head.id)}")
+        block = self._finished(template, solution)
+        try:
+            self.node.submit_block(block, self._now())
+        finally:
+            self._flush()
+        self.blocks_mined += 1
+        return block
+
+    def submit_parameters(
+        self, model_name: str, base_id: bytes, examples: int, values: NDArray[np.float32]
+    ) -> Update:
+        """Make a client update of trained parameters, keep it durably, announce it.
+
+        Raises:
+            KeyError: the ward has no such model.
+            BaseUnknownError: the base is not a known block.
+            ValueError: the number of parameters is wrong, or one is not finite.
+            Rejected: the update violates a rule.
+            StoreFullError: there is no room on the disk.
+        """
+        index = self.chain.genesis.model_index(model_name)
+        model = self.chain.genesis.models[index]
+        if values.shape != (model.parameters,):
+            raise ValueError(f"{model.parameters} parameters are needed, not {len(values)}")
+        base = self.chain.tree.get(base_id)
+        if base is None:
+            raise BaseUnknownError(f"block {display(base_id)} is not known")
+        current = self.chain.parameters_at(base)[index]
+        delta = update_codec.difference(to_fixed(values, model.scale_bits), current)
+        payload = update_codec.encode(delta, model.codec)
+        update = Update(
+            model=index,
+            member=self.member_key.public,
+            base=base_id,
+            examples=examples,
+            payload_length=len(payload),
+            payload=content_id(payload),
+            signature=bytes(SIGNATURE_BYTES),
+        ).signed(self.member_key, self.chain.genesis.id)
+        try:
+            self.node.submit_update(update, payload, self._now())
+        finally:
+            self._flush()
+        return update
+
+    def submit_transfer(self, transfer: Transfer) -> None:
+        """Keep a transfer durably and announce it; raises as `Node.submit_transfer`."""
+        try:
+            self.node.submit_transfer(transfer, self._now())
+        finally:
+            self._flush()
+
+    def report(self, service: str, report: ServiceReport) -> None:
+        """Keep a service's report in memory."""
+        self._reports[service] = report, time.monotonic()
+
+    def reports(self) -> dict[str, LastReport]:
+        """The last report of each service."""
+        now = time.monotonic()
+        return {
+            service: LastReport.of(report, now - at)
+            for service, (report, at) in sorted(self._reports.items())
+        }
+
+    # Between the node and the world
+
+    def datagram_received(self, kind: Socket, data: bytes, source: Address) -> None:
+        """A datagram came in on one of the sockets."""
+        self._guarded(lambda: self.node.receive(kind, source, data, self._now()))
+        self._wake.set()
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Let the node act; with a full disk it goes on without what could not be kept."""
+        try:
+            act()
+        except StoreFullError as error:
+            self.full = True
+            if time.monotonic() - self._full_logged > FULL_LOG_INTERVAL:
+                self._full_logged = time.monotonic()
+                log.error("%s; new blocks and updates are not kept until there is room", error)
+        else:
+            self.full = False
+        finally:
+            self._flush()
+
+    def _flush(self) -> None:
+        datagrams, events = self.node.drain()
+        for datagram in datagrams:
+            self._send(datagram)
+        for event in events:
+            match event:
+                case HeadMoved(change):
+                    self._work.head_moved()
+                    log.info(
+                        "height %d: %s%s",
+                        change.new.height,
+                        display(change.new.id),
+                        f" ({len(change.disconnected)} blocks undone)"
+                        if change.disconnected
+                        else "",
+                    )
+                case PoolChanged():
+                    self._work.pool_changed(asyncio.get_running_loop().time())
+                case Refused(what, rejected, peer):
+                    log.info(
+                        "%s refused%s: %s", what, f" from {peer.address}" if peer else "", rejected
+                    )
+                case PeerBlamed(peer, reason):
+                    log.warning("peer %s is shunned: %s", peer.address, reason)
+        if any(isinstance(event, HeadMoved | PoolChanged) for event in events):
+            notice = asyncio.get_running_loop().create_task(self._notify())
+            self._notices.add(notice)
+            notice.add_done_callback(self._notices.discard)
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
+        async with self._changed:
+            try:
+                async with asyncio.timeout(max(0.0, seconds)):
+                    await self._changed.wait_for(condition)
+            except TimeoutError:
+                return
+
+    def _send(self, datagram: Datagram) -> None:
+        transport = self._transports.get(datagram.socket)
+        if transport is not None:
+            transport.sendto(datagram.data, (datagram.address.host, datagram.address.port))
+
+    async def _sleep(self) -> None:
+        deadline = self.node.deadline()
+        now = time.monotonic()
+        pause = LONGEST_PAUSE if deadline is None else deadline - now
+        pause = min(LONGEST_PAUSE, max(SHORTEST_PAUSE, pause))
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        # A datagram may have moved a deadline closer; many of them are served by one tick.
+        await asyncio.sleep(SHORTEST_PAUSE)
+
+    async def _resolve_seeds(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            for host, port in self.settings.seeds:
+                try:
+                    found = await loop.getaddrinfo(host, port, type=sockets.SOCK_DGRAM)
+                except OSError as error:
+                    log.warning("seed %s: %s", host, error)
+                    continue
+                for *_, address in found:
+                    seed = Address(str(address[0]), port)
+                    self.node.links.book.add_seed(seed, time.monotonic())
+            self._wake.set()
+            await asyncio.sleep(RESOLVE_INTERVAL)
+
+    def _finished(self, template: Template, solution: Solution) -> Block:
+        return template.block(
+            solution.extranonce,
+            solution.nonce,
+            solution.time,
+            self.member_key,
+            self.chain.genesis.id,
+        )
+
+    @staticmethod
+    def _now() -> Instant:
+        return Instant(time.monotonic(), time.time())
+
+
+class _Receiver(asyncio.DatagramProtocol):
+    def __init__(self, service: GossipService, kind: Socket) -> None:
+        self._service = service
+        self._kind = kind
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._service.datagram_received(self._kind, data, Address(addr[0], addr[1]))
+
+    def error_received(self, exc: Exception) -> None:
+        # An ICMP answer to something sent earlier: that peer's silence says the same.
+        log.debug("%s socket: %s", self._kind.name.lower(), exc)
+
+
+def _bound_socket(host: str, port: int) -> sockets.socket:
+    family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
+    udp = sockets.socket(family, sockets.SOCK_DGRAM)
+    udp.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    udp.setblocking(False)
+    try:
+        udp.bind((host, port))
+    except OSError as error:
+        udp.close()
+        raise OSError(error.errno, f"cannot bind UDP {host}:{port}: {error.strerror}") from None
+    return udp

@@ -1,0 +1,122 @@
+"""From the configured files to a loaded chain; a damaged store is put aside and salvaged."""
+
+import hashlib
+import logging
+import time
+from pathlib import Path
+
+from edgenode.gossip.settings import GossipSettings
+from edgenode.learning.fixed_point import Fixed
+from edgenode.ledger.block import Block
+from edgenode.ledger.chain import Chain, MissingDataError
+from edgenode.ledger.genesis import Genesis, GenesisError
+from edgenode.ledger.genesis_file import parse_genesis
+from edgenode.ledger.hashes import content_id
+from edgenode.ledger.headers import UnknownParentError
+from edgenode.ledger.rules import Rejected
+from edgenode.ledger.transaction import Coinbase
+from edgenode.storage import salvage
+from edgenode.storage.chain import DamagedStoreError, SqliteChainStore
+from edgenode.tasks.registry import find_task
+from edgenode.tasks.task import TaskError
+
+log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The service cannot start; the message says what is wrong, where, and what to do."""
+
+
+def read_genesis(path: Path) -> Genesis:
+    """Read the ward's genesis file.
+
+    Raises:
+        StartError: it cannot be read or is not a genesis file.
+    """
+    try:
+        return parse_genesis(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StartError(f"cannot read the genesis file {path}: {error.strerror}") from None
+    except (GenesisError, UnicodeDecodeError) as error:
+        raise StartError(f"{path}: {error}") from None
+
+
+def genesis_parameters(genesis: Genesis) -> tuple[Fixed, ...]:
+    """The parameters that the chain begins with, for each model; from the tasks' files.
+
+    Raises:
+        StartError: this release does not have a model of the ward, or another version of it.
+    """
+    parameters = []
+    for model in genesis.models:
+        try:
+            task = find_task(model.name)
+            values = task.genesis_parameters()
+            graph = hashlib.sha256(task.model_file("tflite").read_bytes()).hexdigest()
+        except (TaskError, OSError) as error:
+            raise StartError(f"model {model.name} of the ward: {error}") from None
+        if graph != model.graph:
+            raise StartError(
+                f"the graph of model {model.name} has SHA-256 {graph}, the ward's has "
+                f"{model.graph}: install the release that the ward was made with"
+            )
+        parameters.append(values)
+    return tuple(parameters)
+
+
+def open_chain(
+    settings: GossipSettings, genesis: Genesis, parameters: tuple[Fixed, ...]
+) -> tuple[Chain, SqliteChainStore]:
+    """Open the chain's store and load the chain.
+
+    A damaged store is renamed, and what is legible of it goes through full validation into a
+    new one; what is not comes from the peers.
+
+    Raises:
+        StartError: the genesis parameters are not the ward's.
+        StoreError: the store belongs to another ward, or cannot be opened or put aside.
+    """
+    settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = settings.directory / "chain.db"
+    try:
+        return _load(path, genesis, parameters)
+    except (DamagedStoreError, MissingDataError, UnknownParentError) as error:
+        aside = salvage.put_aside(path)
+        log.error("the chain's store is damaged (%s); it is kept as %s", error, aside)
+    chain, store = _load(path, genesis, parameters)
+    _salvage(aside, chain)
+    return chain, store
+
+
+def _load(
+    path: Path, genesis: Genesis, parameters: tuple[Fixed, ...]
+) -> tuple[Chain, SqliteChainStore]:
+    store = SqliteChainStore(path, genesis.id)
+    try:
+        return Chain(genesis, parameters, store), store
+    except ValueError as error:
+        store.close()
+        raise StartError(str(error)) from None
+    except BaseException:
+        store.close()
+        raise
+
+
+def _salvage(aside: Path, chain: Chain) -> None:
+    now = int(time.time())
+    for block in sorted(salvage.read_blocks(aside), key=_claimed_height):
+        try:
+            chain.add_block(block, now)
+        except (Rejected, UnknownParentError) as error:
+            log.warning("a block of %s is left out: %s", aside, error)
+    for payload in salvage.read_payloads(aside):
+        if chain.lacks_payload(content_id(payload)):
+            chain.add_payload(payload)
+    chain.advance()
+    log.warning("salvaged the chain up to height %d; the rest comes from peers", chain.head.height)
+
+
+def _claimed_height(block: Block) -> int:
+    """The height that a block says it has: parents before children."""
+    first = block.transactions[0] if block.transactions else None
+    return first.height if isinstance(first, Coinbase) else 0

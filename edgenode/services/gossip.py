@@ -1,0 +1,85 @@
+"""The gossip service: the ledger, the two UDP sockets and the local API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from edgenode.gossip.api_server import build_app
+from edgenode.gossip.service import GossipService
+from edgenode.gossip.settings import GossipSettings
+from edgenode.gossip.start_up import StartError, genesis_parameters, open_chain, read_genesis
+from edgenode.ledger.keys import MemberKey
+from edgenode.services import notify
+from edgenode.services.config import EXIT_BAD_FILE, start
+from edgenode.storage.chain import StoreError
+from edgenode.storage.keyfile import KeyFileError, read_key
+
+log = logging.getLogger("edgenode.gossip")
+
+API_SOCKET_MODE = 0o660
+"""The services of the node share a group; nobody else has business here."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the gossip service until SIGTERM or SIGINT.
+
+    Raises:
+        SystemExit: always in the end; status 0 when it was told to stop, 5 when a file that it
+            needs is unusable.
+    """
+    settings = start("gossip", argv).gossip
+    try:
+        service = _prepare(settings)
+        asyncio.run(_serve(service))
+    except (StartError, KeyFileError, StoreError, OSError) as error:
+        print(f"edgenode-gossip: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_BAD_FILE) from None
+
+
+def _prepare(settings: GossipSettings) -> GossipService:
+    ward_key = read_key(settings.ward_key)
+    member_key = MemberKey(read_key(settings.member_key))
+    genesis = read_genesis(settings.genesis)
+    chain, store = open_chain(settings, genesis, genesis_parameters(genesis))
+    if member_key.public not in genesis.member_keys:
+        log.warning(
+            "the key %s is no member of ward %s: this node follows the chain, but its blocks and "
+            "updates would be refused",
+            member_key.public.hex(),
+            genesis.name,
+        )
+    log.info("ward %s, height %d", genesis.name, chain.head.height)
+    return GossipService(settings, chain, store, ward_key, member_key)
+
+
+async def _serve(service: GossipService) -> None:
+    settings = service.settings
+    settings.api.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    runner = web.AppRunner(build_app(service), access_log=None)
+    await runner.setup()
+    # The socket of a process that was killed is in the way of its successor.
+    settings.api.unlink(missing_ok=True)
+    await web.UnixSite(runner, str(settings.api)).start()
+    settings.api.chmod(API_SOCKET_MODE)
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    notify.ready()
+    try:
+        await service.run(notify.alive)
+    except asyncio.CancelledError:
+        log.info("stopping")
+    finally:
+        notify.stopping()
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    main()

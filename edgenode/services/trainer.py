@@ -1,0 +1,230 @@
+"""The trainer service: learns from the sample store, one local round for each head."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError, Parameters
+from edgenode.api.shapes import ServiceReport
+from edgenode.services import notify
+from edgenode.services.config import EXIT_BAD_FILE, start
+from edgenode.storage.samples_file import StoreError
+from edgenode.storage.samples_reader import BEGINNING, SampleReader
+from edgenode.tasks.registry import find_task
+from edgenode.tasks.task import TaskError
+from edgenode.training.graph import GraphError
+from edgenode.training.interpreter import load_graph
+from edgenode.training.local import DivergedError
+from edgenode.training.online import OnlineTraining
+from edgenode.training.settings import TrainerSettings
+
+log = logging.getLogger("edgenode.trainer")
+
+RECORDS_AT_ONCE = 256
+"""Records read before heads are looked at again: up to 3 MB of samples."""
+
+IDLE_SECONDS = 1.0
+"""How often an idle trainer looks for new samples."""
+
+REPORT_SECONDS = 1.0
+HEAD_WAIT_SECONDS = 20.0
+
+
+class HeadWatch:
+    """Follows the head in a thread of its own, so that a round can stop at a step boundary."""
+
+    def __init__(self, client: NodeClient) -> None:
+        self._client = client
+        self._changed = threading.Condition()
+        self._head: str | None = None
+        threading.Thread(target=self._follow, name="head", daemon=True).start()
+
+    @property
+    def head(self) -> str | None:
+        """Id of the head, as far as it is known."""
+        return self._head
+
+    def wait(self, unlike: str | None, seconds: float) -> None:
+        """Wait for another head than `unlike`, at most so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._head != unlike, seconds)
+
+    def _follow(self) -> None:
+        pause = threading.Event()
+        while True:
+            try:
+                head = self._client.head(unlike=self._head, wait=HEAD_WAIT_SECONDS)
+            except (NodeUnavailableError, ApiError) as error:
+                log.debug("no head: %s", error)
+                pause.wait(IDLE_SECONDS)
+                continue
+            with self._changed:
+                self._head = head.id
+                self._changed.notify_all()
+
+
+class Trainer:
+    """Reads samples, trains from each new head, submits, reports."""
+
+    def __init__(self, settings: TrainerSettings, client: NodeClient) -> None:
+        """Load the graph.
+
+        Raises:
+            TaskError, GraphError: the task or the runtime cannot be used.
+        """
+        task = find_task(settings.model)
+        graph = load_graph(task.model_file(settings.runtime), settings.runtime, settings.threads)
+        self._model = task.name
+        self._client = client
+        self._online = OnlineTraining(
+            task, graph, settings.schedule, settings.reservoir, secrets.randbits(63)
+        )
+        self._reader = SampleReader(settings.samples)
+        self._cursor = BEGINNING
+        self._heads = HeadWatch(client)
+        self._state = "starting"
+        self._values: dict[str, float] = {
+            "rounds_total": 0,
+            "steps_total": 0,
+            "updates_submitted_total": 0,
+            "updates_refused_total": 0,
+        }
+        self._trained: str | None = None
+        self._interrupted = False
+        self._examples_cap: int | None = None
+        threading.Thread(target=self._report, name="report", daemon=True).start()
+
+    def run(self) -> NoReturn:
+        """Train until an exception ends it."""
+        while True:
+            notify.alive()
+            self._take_samples()
+            head = self._heads.head
+            if head is None or head == self._trained or not self._online.reservoir:
+                self._set_state("ok" if head else "waiting for the node")
+                self._heads.wait(head, IDLE_SECONDS)
+                continue
+            try:
+                self._round()
+            except (NodeUnavailableError, ApiError) as error:
+                self._set_state(str(error))
+                self._heads.wait(head, IDLE_SECONDS)
+
+    def _take_samples(self) -> None:
+        try:
+            while True:
+                records, self._cursor = self._reader.read_after(self._cursor, RECORDS_AT_ONCE)
+                self._online.take(records)
+                if len(records) < RECORDS_AT_ONCE:
+                    return
+        except StoreError as error:
+            # The collector salvages the store; until then there is nothing new to learn from.
+            self._set_state(str(error))
+
+    def _round(self) -> None:
+        """Train from the head's parameters and submit what came of it."""
+        base = self._client.parameters(self._model)
+        assert base is not None, "no condition was set"
+        self._note_accuracy(base)
+        # A round that a new head ended is followed by one that runs to its end: where blocks come
+        # faster than rounds, a slightly stale update is worth more than none.
+        finish = self._interrupted
+        try:
+            result = self._online.round(
+                base.values,
+                lambda: not finish and self._heads.head not in {base.block, None},
+            )
+        except DivergedError as error:
+            self._set_state(str(error))
+            self._trained = base.block  # the next head may be a better place to start from
+            return
+        self._values["steps_total"] += result.steps
+        self._interrupted = result.stopped
+        if result.stopped or not result.steps:
+            return
+        self._values["rounds_total"] += 1
+        self._values["loss"] = result.loss
+        examples = min(result.examples, self._cap())
+        self._values["examples"] = examples
+        try:
+            self._client.submit_update(self._model, base.block, examples, result.parameters)
+        except ApiError as error:
+            if error.status != 422:
+                raise
+            self._values["updates_refused_total"] += 1
+            log.info("update refused: %s", error)
+        else:
+            self._values["updates_submitted_total"] += 1
+            self._set_state("ok")
+        self._trained = base.block
+
+    def _note_accuracy(self, base: Parameters) -> None:
+        accuracy = self._online.accuracy(base.values)
+        if accuracy is not None:
+            self._values["accuracy"] = accuracy
+        self._values["adopted_height"] = base.height
+
+    def _cap(self) -> int:
+        """What an update of this ward may claim; it does not change."""
+        if self._examples_cap is None:
+            models = {model.name: model for model in self._client.models()}
+            if self._model not in models:
+                raise ApiError(404, "not_found", f"the ward has no model {self._model}")
+            self._examples_cap = models[self._model].examples_cap
+        return self._examples_cap
+
+    def _set_state(self, state: str) -> None:
+        if state != self._state:
+            log.info("%s", "training" if state == "ok" else state)
+            self._state = state
+
+    def _report(self) -> NoReturn:
+        pause = threading.Event()
+        while True:
+            values = dict(self._values)
+            values["windows_total"] = self._online.windows
+            values["reservoir_windows"] = self._online.reservoir
+            finite = {name: value for name, value in values.items() if math.isfinite(value)}
+            try:
+                self._client.report("trainer", ServiceReport.of(self._state, finite))
+            except (NodeUnavailableError, ApiError) as error:
+                log.debug("no report: %s", error)
+            pause.wait(REPORT_SECONDS)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the trainer until SIGTERM or SIGINT.
+
+    Raises:
+        SystemExit: always in the end; status 0 when it was told to stop, 5 when the task or the
+            runtime cannot be used.
+    """
+    settings = start("trainer", argv)
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    try:
+        trainer = Trainer(settings.for_trainer(), NodeClient(settings.api))
+    except (TaskError, GraphError) as error:
+        print(f"edgenode-trainer: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_BAD_FILE) from None
+    notify.ready()
+    try:
+        trainer.run()
+    finally:
+        notify.stopping()
+
+
+if __name__ == "__main__":
+    main()
