@@ -287,7 +287,7 @@ _BINARY = "application/octet-stream"
 
 
 def _wait(unlike: str | None, wait: float) -> dict[str, object]:
-    return {} if unlike is None else {"not": unlike, "wait": f"{min(wait, LONGEST_WAIT_S):g}"}
+    return {} if unlike is None else {"not": unlike, "wait": f"{min(wait, LONGEST_WAIT_S):.3f}"}
 
 
 def _part(name: str | int) -> str:

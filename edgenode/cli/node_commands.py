@@ -69,7 +69,8 @@ def _fields(now: Status) -> list[tuple[str, object]]:
         ("syncing", f"{behind} blocks behind" if now.syncing else "no"),
         ("peers", now.peers),
         ("waiting", f"{now.mempool.updates} updates, {now.mempool.transfers} transfers"),
-        ("balance", f"{now.balance} coins, {now.blocks_mined} blocks mined"),
+        ("balance", f"{now.balance} coins"),
+        ("mined", f"{now.blocks_mined} blocks since the start"),
         ("refused", ", ".join(f"{r} {n}" for r, n in sorted(now.refused.items())) or "nothing"),
     ]
 

@@ -155,8 +155,8 @@ NODE_METRICS: tuple[Metric, ...] = (
         lambda s: s.reorganisations,
     ),
     _of_status(
-        "chain_own_blocks",
-        "Blocks of the chain that this node's member mined.",
+        "chain_blocks_mined_total",
+        "Blocks made of nonces that this node's miners handed in.",
         lambda s: s.blocks_mined,
     ),
     _of_status("member_balance_coins", "Coins of this node's member.", lambda s: s.balance),
