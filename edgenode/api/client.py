@@ -76,6 +76,14 @@ class Parameters:
     root: str
 
 
+@dataclass(frozen=True, slots=True)
+class ExactParameters:
+    """A model's parameters at a block: little-endian int32, as they are hashed to the root."""
+
+    data: bytes
+    block: str
+
+
 class NodeClient:
     """Talks to one node. Any number of threads may use it at once.
 
@@ -148,6 +156,17 @@ class NodeClient:
             raise ApiError(
                 200, "bad_answer", f"a header is missing or no number: {error}"
             ) from None
+
+    def exact_parameters(self, model: str, *, at: str | int | None = None) -> ExactParameters:
+        """A model's parameters as the chain has them, at the head or at another block."""
+        target = f"/v1/models/{_part(model)}/parameters"
+        query: dict[str, object] = {"format": "fixed"}
+        if at is not None:
+            query["at"] = at
+        answer = self._ask("GET", target, query, accept=_BINARY, limit=_PARAMETERS_LIMIT)
+        if "etag" not in answer.headers:
+            raise ApiError(200, "bad_answer", "the header ETag is missing")
+        return ExactParameters(answer.body, answer.headers["etag"].strip('"'))
 
     def submit_update(
         self, model: str, base: str, examples: int, values: NDArray[np.float32]

@@ -31,7 +31,6 @@ COLLECTOR_VALUES: Mapping[str, str] = {
 TRAINER_VALUES: Mapping[str, str] = {
     "windows_total": "Windows cut from the samples.",
     "reservoir_windows": "Windows remembered for training.",
-    "held_out_windows": "Windows set apart to measure the accuracy.",
     "rounds_total": "Local rounds trained.",
     "steps_total": "Training steps taken.",
     "updates_submitted_total": "Client updates that the node accepted.",
@@ -61,3 +60,11 @@ REPORT_VALUES: Mapping[str, Mapping[str, str]] = {
     "exporter": EXPORTER_VALUES,
 }
 """For each reporting service: the values of its report, with a sentence that says what each is."""
+
+
+def collector_values(counters: Mapping[str, float]) -> dict[str, float]:
+    """The collector's counters under the names that they have in its report."""
+    return {
+        name if name in COLLECTOR_VALUES else f"{name}_total": value
+        for name, value in counters.items()
+    }

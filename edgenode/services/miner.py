@@ -115,16 +115,19 @@ class Miner:
                     return True
                 if error.status < 500:
                     self._count("refused")
-                    log.warning("a block was refused: %s", error)
+                    self._state = f"a block was refused: {error}"
+                    log.warning("%s", self._state)
                     self._stopped.wait(_LONGEST_PAUSE_S)  # the next one would be, too
                     return False
                 reason = error
             else:
                 self._count("accepted")
+                self._state = "ok"
                 log.info("block %d found: %s", block.height, block.id)
                 return True
             # The node is restarting or its disk is full: a block is worth another attempt.
-            log.warning("a block could not be handed in yet: %s", reason)
+            self._state = f"a block could not be handed in yet: {reason}"
+            log.warning("%s", self._state)
             self._stopped.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         return True

@@ -61,6 +61,8 @@ class TomlFile:
             ConfigError: Something else stands in it.
         """
         for name, value in self._document.items():
+            if isinstance(value, list) and name in known:
+                raise self.error("", None, f"write [{name}] once, not [[{name}]]")
             if not isinstance(value, dict):
                 raise self.error("", name, "stands in no table; it must come below a [table] line")
             if name not in known:
@@ -85,7 +87,7 @@ class TomlFile:
         where = f"{self.path}:{line}" if line else f"{self.path}"
         name = f"[{table}]" if table else ""
         what = " ".join(part for part in (name, key) if part)
-        return ConfigError(f"{where}: {what}: {text}")
+        return ConfigError(": ".join(part for part in (where, what, text) if part))
 
 
 class Table:

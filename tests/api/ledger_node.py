@@ -54,6 +54,7 @@ class LedgerNode:
         self.updates = []
         self.posted_work = 0
         self.has_work = True
+        self.refusal = None
         self._templates = {}
         self._name = secrets.token_hex(4)
 
@@ -274,6 +275,8 @@ class LedgerNode:
     def _solved(self, name, request):
         self.posted_work += 1
         solution = Solution.from_json(json.loads(request.body))
+        if self.refusal is not None:
+            return problem(507 if self.refusal == "full" else 422, self.refusal, "so it was set")
         template = self._templates[name]
         if template.work.previous != self.bench.chain.head.id:
             return problem(409, "work_stale", "the head has moved on")

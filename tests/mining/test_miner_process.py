@@ -80,6 +80,31 @@ def test_it_turns_to_a_new_head_and_back_to_a_node_that_was_away(config, tmp_pat
     assert code == 0, errors
 
 
+def test_refusals_are_counted_and_reported_and_the_search_goes_on(config, tmp_path):
+    node = LedgerNode()
+    node.refusal = "block_member"
+    with node.serving(tmp_path / "node.sock"), mining(config) as process:
+        report = node.wait_for_report("miner", lambda r: r.values["refused_total"] >= 2)
+        assert "a block was refused: block_member" in report.state
+        assert node.height == 0
+        node.refusal = None
+        assert node.wait_for_height(2)
+        assert process.poll() is None
+
+
+def test_a_block_is_handed_in_again_when_the_node_had_no_room(config, tmp_path):
+    node = LedgerNode()
+    node.refusal = "full"
+    with node.serving(tmp_path / "node.sock"), mining(config):
+        node.wait_for_report("miner", lambda r: "could not be handed in yet: full" in r.state)
+        posted = node.posted_work
+        assert posted >= 1
+        node.refusal = None
+        assert node.wait_for_height(1)
+        report = node.wait_for_report("miner", lambda r: r.values["blocks_found_total"] >= 1)
+        assert report.values["refused_total"] == 0
+
+
 def test_without_work_it_waits_without_hashing(config, tmp_path):
     node = LedgerNode()
     node.has_work = False

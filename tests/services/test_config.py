@@ -155,7 +155,10 @@ def test_a_mistake_is_reported_with_line_key_and_what_is_allowed(write, old, new
     [
         ("[gossip]\n", r"there is no \[node\] table"),
         ("[node\n", "not TOML: .*line 1"),
-        ('name = "x"\n', "name: stands in no table"),
+        ('name = "x"\n', "toml:1: name: stands in no table"),
+        ('[[node]]\nname = "x"\n', r"toml: write \[node\] once, not \[\[node\]\]"),
+        ("node = [1]\n", r"toml: write \[node\] once"),
+        ('[node]\nname = "x"\n[node.more]\n', r"\[node\] more: there is no such key"),
         ('[node]\nname = "a"\nname = "b"\n', "not TOML"),
     ],
 )
