@@ -36,11 +36,12 @@ def tflite(task: Task, parameters: Floats, threads: int, runtime: str = "tflite"
     from edgenode.training.interpreter import load_graph
 
     graph = load_graph(task.model_file(runtime), runtime, threads)
-    state = [parameters, np.zeros_like(parameters)]
+    momentum = np.zeros_like(parameters)
 
     def step(x: Floats, y: Labels) -> float:
-        done = graph.train(*state, x, y, learning_rate=RATE, momentum_factor=MOMENTUM)
-        state[:] = done.parameters, done.momentum
+        nonlocal parameters, momentum
+        done = graph.train(parameters, momentum, x, y, learning_rate=RATE, momentum_factor=MOMENTUM)
+        parameters, momentum = done.parameters, done.momentum
         return done.loss
 
     return step
@@ -128,7 +129,8 @@ def main() -> int:
     y = y.astype(np.int64 if name == "torch" else np.int32)
     losses = [step(x[n % BATCHES], y[n % BATCHES]) for n in range(2 * BATCHES)]
     ready = time.perf_counter() - start
-    wall, cpu = [], []
+    wall: list[float] = []
+    cpu: list[float] = []
     until = time.perf_counter() + float(seconds)
     while time.perf_counter() < until:
         n = len(wall) % BATCHES

@@ -99,8 +99,8 @@ CIFAR10 = Architecture(
 def _activity_logits(arrays: Sequence[tf.Tensor], x: tf.Tensor, form: Form) -> tf.Tensor:
     w1, b1, w2, b2, w3, b3, w4, b4 = arrays
     batch, samples, channels = x.shape.as_list()
-    # Two samples side by side: a convolution of stride 2 without a strided operator.
-    x = tf.reshape(x, [batch, 1, samples // 2, 2 * channels])
+    # Four samples side by side: a convolution of stride 4 without a strided operator.
+    x = tf.reshape(x, [batch, 1, samples // 4, 4 * channels])
     x = relu(max_pool(convolution(x, w1, form), rows=False) + b1)
     x = relu(max_pool(convolution(x, w2, form), rows=False) + b2)
     x = relu(convolution(x, w3, form) + b3)
@@ -113,7 +113,7 @@ ACTIVITY = Architecture(
     input_shape=(256, 6),
     classes=7,
     parameters=(
-        *_layer("convolution1", 1, 3, 12, 32),
+        *_layer("convolution1", 1, 3, 24, 32),
         *_layer("convolution2", 1, 5, 32, 48),
         *_layer("convolution3", 1, 5, 48, 64),
         *_layer("dense1", 64, 7, logits=True),

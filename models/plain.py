@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from models.architectures import Architecture
 
 
-def split(architecture: Architecture, flat: tf.Tensor | np.ndarray) -> list[tf.Tensor]:
+def split(architecture: Architecture, flat: tf.Tensor | NDArray[np.float32]) -> list[tf.Tensor]:
     """The arrays of a flat vector."""
     sizes = [parameter.size for parameter in architecture.parameters]
     return [

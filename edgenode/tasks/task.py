@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -84,6 +84,7 @@ class Task:
         input_shape: Shape of one example.
         class_names: Name of each label, in order.
         schedule: How it is trained.
+        model_names: For each runtime, the name of the model file that trains fastest in it.
         augment: Varies a batch of training examples, or None.
         cutter: Makes what cuts this task's windows from sensors' streams; None for a task whose
             examples do not come from sensors.
@@ -94,6 +95,7 @@ class Task:
     input_shape: tuple[int, ...]
     class_names: tuple[str, ...]
     schedule: Schedule
+    model_names: Mapping[str, str]
     augment: Augmentation | None = None
     cutter: Callable[[], Cutter] | None = None
 
@@ -108,9 +110,16 @@ class Task:
         return self.folder / "parameters.bin"
 
     def model_file(self, runtime: str) -> Path:
-        """The .tflite file that trains fastest in a runtime ("tflite" or "litert")."""
-        form = "model-matmul.tflite" if runtime == "litert" else "model.tflite"
-        return self.folder / form
+        """The .tflite file that trains fastest in a runtime.
+
+        Raises:
+            TaskError: The runtime is unknown.
+        """
+        try:
+            return self.folder / self.model_names[runtime]
+        except KeyError:
+            known = ", ".join(sorted(self.model_names))
+            raise TaskError(f'runtime = "{runtime}" is unknown; there are: {known}') from None
 
     def genesis_parameters(self) -> NDArray[np.int32]:
         """Read the genesis parameters: fixed point, value = integer · 2**-24.

@@ -13,10 +13,12 @@ from enum import Enum
 from edgenode.training.graph import Floats
 from edgenode.training.reservoir import Reservoir
 
-# One segment in eight is set apart: 12.5 % of what is seen, and 5 % more is lost at its borders.
+# One segment in eight is set apart. Of a stream's windows 8 % are then held out, and 9 % are lost
+# at the borders.
 EVERY = 8
-# A segment is as long as four examples.
-LENGTHS_PER_SEGMENT = 4
+# A segment is as long as two examples: 10 s for a window of 5 s, so that a few minutes of a stream
+# already show several exercises held out. Longer ones would lose less, and show fewer.
+LENGTHS_PER_SEGMENT = 2
 
 
 class Part(Enum):

@@ -49,7 +49,7 @@ def test_loss_falls_and_held_out_windows_are_recognised(series, runtime):
     random = np.random.default_rng(1)
     untrained = evaluate(graph, parameters, memory.held_out.content()).overall
     losses = []
-    for _ in range(4):
+    for _ in range(8):
         done = train_round(
             graph,
             parameters,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgenode.tasks.activity.variation import vary
 from edgenode.tasks.activity.windows import LENGTH, WindowCutter
 from edgenode.tasks.stream import CHANNELS
 from edgenode.tasks.task import Schedule, Task
@@ -22,5 +23,7 @@ ACTIVITY = Task(
         "upright row",
     ),
     schedule=Schedule(steps=80, learning_rate=0.01, momentum_factor=0.9),
+    model_names={"tflite": "model-matmul.tflite", "litert": "model-matmul.tflite"},
+    augment=vary,
     cutter=WindowCutter,
 )

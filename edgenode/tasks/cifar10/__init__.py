@@ -26,6 +26,7 @@ CIFAR10 = Task(
         "truck",
     ),
     schedule=Schedule(steps=25, learning_rate=0.01, momentum_factor=0.9),
+    model_names={"tflite": "model.tflite", "litert": "model-matmul.tflite"},
 )
 
 

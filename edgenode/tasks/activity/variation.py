@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from edgenode.tasks.stream import CHANNELS
 
-# Standard deviation of the rotation about each axis, in radians: 25 degrees.
-ROTATION = 0.436
-# The pace varies evenly (in its logarithm) between 1/1.22 and 1.22 of what was recorded.
-PACE = 0.2
+# Standard deviation of the rotation about each axis, in radians: 20 degrees.
+ROTATION = 0.349
+# The pace varies evenly (in its logarithm) between 1/1.5 and 1.5 of what was recorded:
+# the people of the recordings differ by a factor of nearly two.
+PACE = 0.4
 # Standard deviation of the logarithm by which the angular rate varies besides: wider movements.
-REACH = 0.15
+REACH = 0.1
 
 # The plane between left and right is that of the watch's y and z axes: in the recordings the mean
 # acceleration along x of one arm is that of the other with the sign changed, along y and z it is
@@ -30,7 +31,7 @@ _MIRRORED = np.array([-1, 1, 1, 1, -1, -1], np.float32)
 Batch = NDArray[np.float32]
 
 
-def augment(x: Batch, random: np.random.Generator) -> Batch:
+def vary(x: Batch, random: np.random.Generator) -> Batch:
     """Vary windows (n, samples, 6): normalised acceleration, then angular rate."""
     return rotate(change_pace(mirror(x, random), random), random)
 
