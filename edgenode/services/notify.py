@@ -17,20 +17,23 @@ except ImportError:  # a development machine, or a container
     _send = None
 
 
+_READY = "READY=1"
+
+
 def _tell(message: str) -> None:
     if "NOTIFY_SOCKET" not in os.environ:
         return
-    if _send is None:
+    if _send is not None:
+        _send(message)
+    elif message == _READY:  # once is enough
         log.warning(
             "systemd waits for messages (Type=notify), but python3-systemd is not installed"
         )
-        return
-    _send(message)
 
 
 def ready() -> None:
     """The service is up."""
-    _tell("READY=1")
+    _tell(_READY)
 
 
 def alive() -> None:
