@@ -1,5 +1,7 @@
 # `make help` lists what there is to make.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# What `make demo` passes on, such as DEMO="--json" or DEMO="--blocks 40 --keep".
+DEMO   ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
 
@@ -27,12 +29,18 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp requirements/test.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
 	@touch $@
 
+var/recordings.npz: $(VENV)/demo.stamp requirements/recordings.lock datasets/recordings.py
+	$(BIN)/python -m datasets.recordings --out $@
+
+demo: $(VENV)/demo.stamp var/recordings.npz ## four boxes sense, train, mine and agree (under 6 minutes)
+	$(BIN)/python -m demo $(DEMO)
+
 lint: $(VENV)/test.stamp ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: $(VENV)/test.stamp lint ## all tests
+test: $(VENV)/test.stamp var/recordings.npz lint ## all tests
 	$(BIN)/pytest
 
 lock: ## pin every dependency anew, with hashes

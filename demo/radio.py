@@ -24,6 +24,7 @@ import logging
 import signal
 import sys
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from bumble import hci, ll
@@ -32,7 +33,7 @@ from bumble.core import PhysicalTransport
 from bumble.link import LocalLink
 from bumble.transport.common import PacketParser
 
-from datasets.recordings import PEOPLE, RecordingsError, load
+from datasets.recordings import PEOPLE, RecordingsError, Series, load
 from demo.wearable import Wearable
 
 _log = logging.getLogger(__name__)
@@ -233,6 +234,12 @@ class Radio:
             server.close()
 
 
+def in_turns(everything: list[Series], people: tuple[int, ...]) -> list[Series]:
+    """The recordings of these people, one of each in turn: the patients of one box alternate."""
+    each = [[s for s in everything if s.person == person] for person in people]
+    return [series for turn in zip_longest(*each) for series in turn if series is not None]
+
+
 async def run(boxes: list[Box], recordings: Path, speed: float, *, loop: bool) -> None:
     """Run the radio until SIGTERM or SIGINT."""
     everything = load(recordings)
@@ -244,7 +251,7 @@ async def run(boxes: list[Box], recordings: Path, speed: float, *, loop: bool) -
     async with asyncio.TaskGroup() as tasks:
         playing = []
         for n, box in enumerate(boxes, 1):
-            series = [s for person in box.people for s in everything if s.person == person]
+            series = in_turns(everything, box.people)
             address = _WEARABLE_ADDRESS.format(n)
             wearable = Wearable(series, address, speed=speed, loop=loop)
             # A wearable's controller has no public address that anybody would see.

@@ -26,6 +26,14 @@ SERVICES = ("gossip", "collector", "trainer", "miner", "exporter")
 LOOPBACK = "127.0.0.1"
 RADIO_PATIENCE = 60.0
 
+HALF_LIFE_SPACINGS = 8
+"""A ward that lives for minutes must find its pace within a few blocks; one that lives for years
+takes the default and lets luck average out."""
+
+BUSY_MACHINE = 0.5
+"""What is left of a core for a miner, which is nicer than all else, on a machine that also runs
+the other services of four boxes."""
+
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Twenty processes that each start a thread for every core would stand in each other's way."""
 
@@ -204,6 +212,7 @@ listen = "{LOOPBACK}:{box.metrics}"
             models=["activity"],
             spacing=self.plan.spacing,
             hash_rate=rate,
+            half_life=HALF_LIFE_SPACINGS * self.plan.spacing,
         )
         (directory / "genesis.toml").write_text(format_genesis(genesis))
         return genesis
@@ -213,11 +222,12 @@ listen = "{LOOPBACK}:{box.metrics}"
         count = 1 << 18
         began = time.process_time()
         _kernels.search(bytes(80), bytes(32), 0, count)
-        return count / (time.process_time() - began) * len(self.boxes) * self.plan.share
+        rate = count / (time.process_time() - began)
+        return BUSY_MACHINE * rate * len(self.boxes) * self.plan.share
 
     def _start_radio(self, recordings: Path) -> None:
-        command = [sys.executable, "-m", "demo.radio", "--recordings", str(recordings)]
-        command += ["--speed", str(self.plan.speed)]
+        command = [sys.executable, "-m", "demo.radio", "--once", "--recordings", str(recordings)]
+        command += ["--speed", str(self.plan.speed), "--once"]
         for people in self.plan.people:
             command += ["--box", f"people={','.join(map(str, people))}"]
         log = self.plan.directory / "radio.log"

@@ -9,18 +9,24 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from edgenode.api.client import NodeClient
 from edgenode.collector.adapters import central_for
 from edgenode.collector.central import AdapterError
 from edgenode.collector.collector import Collector
 from edgenode.collector.counters import Counters
 from edgenode.collector.group_commit import GroupCommit
 from edgenode.collector.settings import CollectorSettings
+from edgenode.services import notify
 from edgenode.services.config import start
+from edgenode.services.reporter import Reporter
 from edgenode.storage.samples import SampleStore, StoreError
 
 _log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
+
+GAUGES = frozenset({"connected_sensors", "last_sample_age_seconds"})
+"""Counters that do not only grow; the names of all others end in _total in reports."""
 
 
 async def run(
@@ -85,13 +91,37 @@ async def run(
             raise outcome
 
 
+class Pulse:
+    """The last counters, for the report: the loop that collects does not wait for the node."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, float] = {}
+
+    def beat(self, counters: dict[str, float]) -> None:
+        """Take the counters of this second."""
+        self._counters = counters
+        notify.alive()
+
+    def report(self) -> tuple[str, dict[str, float]]:
+        """State and values, under the names of docs/metrics.md."""
+        values = {
+            name if name in GAUGES else f"{name}_total": value
+            for name, value in self._counters.items()
+        }
+        connected = values.get("connected_sensors")
+        return "ok" if connected else "no sensor is connected", values
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the collector of a node; returns the exit status."""
-    settings = start("collector", arguments).for_collector()
+    node = start("collector", arguments)
+    settings = node.for_collector()
     # Bumble logs each packet that it dislikes; our own line a minute says the same.
     logging.getLogger("bumble").setLevel(logging.ERROR)
+    pulse = Pulse()
     try:
-        asyncio.run(run(settings))
+        with Reporter("collector", NodeClient(node.api), pulse.report):
+            asyncio.run(run(settings, heartbeat=pulse.beat, ready=notify.ready))
     except (StoreError, AdapterError) as error:
         _log.error("%s", error)
         return 1

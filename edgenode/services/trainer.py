@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 import signal
 import sys
@@ -13,9 +12,9 @@ from types import FrameType
 from typing import NoReturn
 
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError, Parameters
-from edgenode.api.shapes import ServiceReport
 from edgenode.services import notify
 from edgenode.services.config import EXIT_BAD_FILE, start
+from edgenode.services.reporter import Reporter
 from edgenode.storage.samples_file import StoreError
 from edgenode.storage.samples_reader import BEGINNING, SampleReader
 from edgenode.tasks.registry import find_task
@@ -34,7 +33,6 @@ RECORDS_AT_ONCE = 256
 IDLE_SECONDS = 1.0
 """How often an idle trainer looks for new samples."""
 
-REPORT_SECONDS = 1.0
 HEAD_WAIT_SECONDS = 20.0
 
 
@@ -100,7 +98,6 @@ class Trainer:
         self._trained: str | None = None
         self._interrupted = False
         self._examples_cap: int | None = None
-        threading.Thread(target=self._report, name="report", daemon=True).start()
 
     def run(self) -> NoReturn:
         """Train until an exception ends it."""
@@ -186,18 +183,12 @@ class Trainer:
             log.info("%s", "training" if state == "ok" else state)
             self._state = state
 
-    def _report(self) -> NoReturn:
-        pause = threading.Event()
-        while True:
-            values = dict(self._values)
-            values["windows_total"] = self._online.windows
-            values["reservoir_windows"] = self._online.reservoir
-            finite = {name: value for name, value in values.items() if math.isfinite(value)}
-            try:
-                self._client.report("trainer", ServiceReport.of(self._state, finite))
-            except (NodeUnavailableError, ApiError) as error:
-                log.debug("no report: %s", error)
-            pause.wait(REPORT_SECONDS)
+    def report(self) -> tuple[str, dict[str, float]]:
+        """The state and the values that it reports."""
+        values = dict(self._values)
+        values["windows_total"] = self._online.windows
+        values["reservoir_windows"] = self._online.reservoir
+        return self._state, values
 
 
 def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -214,14 +205,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = start("trainer", argv)
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
+    client = NodeClient(settings.api)
     try:
-        trainer = Trainer(settings.for_trainer(), NodeClient(settings.api))
+        trainer = Trainer(settings.for_trainer(), client)
     except (TaskError, GraphError) as error:
         print(f"edgenode-trainer: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_FILE) from None
     notify.ready()
     try:
-        trainer.run()
+        with Reporter("trainer", client, trainer.report):
+            trainer.run()
     finally:
         notify.stopping()
 

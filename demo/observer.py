@@ -1,0 +1,93 @@
+"""Looks on: what each box's local API says, once a second."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from demo.ward import Box
+from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError
+
+MODEL = "activity"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One box at one moment; None where it has not said anything yet."""
+
+    name: str
+    height: int | None = None
+    head: str | None = None
+    round: int | None = None
+    accuracy: float | None = None
+    hash_rate: float | None = None
+    updates: int | None = None
+    peers: int | None = None
+    windows: int | None = None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Whether all boxes hold the same head and, bit for bit, the same parameters."""
+
+    heads: dict[str, str]
+    parameters: dict[str, str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether they do."""
+        return len(set(self.heads.values())) == len(set(self.parameters.values())) == 1
+
+
+def look(box: Box) -> Sight:
+    """Ask one box."""
+    try:
+        status, services = box.client.status(), box.client.services()
+    except (NodeUnavailableError, ApiError) as error:
+        return Sight(box.name, trouble=str(error))
+    trainer = services["trainer"].values if "trainer" in services else {}
+    miner = services["miner"].values if "miner" in services else {}
+    submitted, windows = trainer.get("updates_submitted_total"), trainer.get("windows_total")
+    return Sight(
+        name=box.name,
+        height=status.head.height,
+        head=status.head.id,
+        round=next(m.round for m in status.head.models if m.name == MODEL),
+        accuracy=trainer.get("accuracy"),
+        hash_rate=miner.get("hash_rate"),
+        updates=None if submitted is None else int(submitted),
+        peers=status.peers,
+        windows=None if windows is None else int(windows),
+    )
+
+
+def agreement(boxes: Sequence[Box]) -> Agreement:
+    """Fetch every box's head and exact parameters and hash them here."""
+    heads, digests = {}, {}
+    for box in boxes:
+        exact = box.client.exact_parameters(MODEL)
+        heads[box.name] = exact.block
+        digests[box.name] = hashlib.sha256(exact.data).hexdigest()
+    return Agreement(heads, digests)
+
+
+def await_agreement(boxes: Sequence[Box], seconds: float) -> Agreement:
+    """The agreement, once it holds or the time is up."""
+    limit = time.monotonic() + seconds
+    while True:
+        found = agreement(boxes)
+        if found.holds or time.monotonic() >= limit:
+            return found
+        time.sleep(0.5)
+
+
+def reachable(client: NodeClient) -> bool:
+    """Whether the node answers."""
+    try:
+        client.head()
+    except (NodeUnavailableError, ApiError):
+        return False
+    return True
