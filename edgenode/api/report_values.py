@@ -60,11 +60,3 @@ REPORT_VALUES: Mapping[str, Mapping[str, str]] = {
     "exporter": EXPORTER_VALUES,
 }
 """For each reporting service: the values of its report, with a sentence that says what each is."""
-
-
-def collector_values(counters: Mapping[str, float]) -> dict[str, float]:
-    """The collector's counters under the names that they have in its report."""
-    return {
-        name if name in COLLECTOR_VALUES else f"{name}_total": value
-        for name, value in counters.items()
-    }

@@ -14,11 +14,10 @@ from typing import NoReturn
 from prometheus_client import CollectorRegistry, start_http_server
 
 from edgenode.api.client import NodeClient
-from edgenode.api.shapes import ServiceReport
 from edgenode.exporter.prometheus import NodeCollector
 from edgenode.services import notify
 from edgenode.services.config import NodeSettings, start
-from edgenode.services.reporting import Reporter
+from edgenode.services.reporter import Reporter
 
 log = logging.getLogger("edgenode.exporter")
 
@@ -49,18 +48,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"address in {settings.path}, [exporter] listen"
         )
     log.info("serving http://%s:%d/metrics", host, port)
-    reporter = Reporter(
-        client, "exporter", lambda: ServiceReport("ok", {"scrapes_total": collector.scrapes})
-    )
     notify.ready()
     try:
-        while thread.is_alive():
-            notify.alive()
-            time.sleep(_ALIVE_SECONDS)
+        with Reporter("exporter", client, lambda: ("ok", {"scrapes_total": collector.scrapes})):
+            while thread.is_alive():
+                notify.alive()
+                time.sleep(_ALIVE_SECONDS)
         sys.exit("edgenode-exporter: the server ended")
     finally:
         notify.stopping()
-        reporter.stop()
         server.shutdown()
 
 

@@ -7,19 +7,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
 
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError
-from edgenode.api.shapes import ServiceReport, Solution
+from edgenode.api.shapes import Solution
 from edgenode.mining.pace import RateMeter
 from edgenode.mining.searchers import Found, Searchers
 from edgenode.mining.settings import MinerSettings
 from edgenode.services import notify
 from edgenode.services.config import start
-from edgenode.services.reporting import Reporter
+from edgenode.services.reporter import Reporter
 
 log = logging.getLogger("edgenode.miner")
 
@@ -54,27 +54,27 @@ class Miner:
         self._work_id: str | None = None
         self._searchers = Searchers(settings.threads, settings.share, self._submit)
         self._meter = RateMeter()
-        self._reporter = Reporter(client, "miner", self._report)
+        self._reporter = Reporter("miner", client, self._report)
 
     def run(self) -> NoReturn:
         """Keep the searchers supplied with the newest work, until an exception ends it."""
         pause = _SHORTEST_PAUSE_S
-        while True:
-            self._searchers.check()
-            notify.alive()
-            try:
-                self._fetch()
-            except (NodeUnavailableError, ApiError) as error:
-                self._pause_search(str(error))
-                self._stopped.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
-            else:
-                pause = _SHORTEST_PAUSE_S
+        with self._reporter:
+            while True:
+                self._searchers.check()
+                notify.alive()
+                try:
+                    self._fetch()
+                except (NodeUnavailableError, ApiError) as error:
+                    self._pause_search(str(error))
+                    self._stopped.wait(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+                else:
+                    pause = _SHORTEST_PAUSE_S
 
     def stop(self) -> None:
         """End the threads."""
         self._stopped.set()
-        self._reporter.stop()
         self._searchers.stop()
 
     def _fetch(self) -> None:
@@ -136,18 +136,15 @@ class Miner:
         with self._counts.lock:
             setattr(self._counts, what, getattr(self._counts, what) + 1)
 
-    def _report(self) -> ServiceReport:
+    def _report(self) -> tuple[str, Mapping[str, float]]:
         hashes = self._searchers.hashes
-        return ServiceReport.of(
-            self._state,
-            {
-                "hashes_total": hashes,
-                "hash_rate": self._meter.rate(time.monotonic(), hashes),
-                "blocks_found_total": self._counts.accepted,
-                "stale_total": self._counts.stale,
-                "refused_total": self._counts.refused,
-            },
-        )
+        return self._state, {
+            "hashes_total": hashes,
+            "hash_rate": self._meter.rate(time.monotonic(), hashes),
+            "blocks_found_total": self._counts.accepted,
+            "stale_total": self._counts.stale,
+            "refused_total": self._counts.refused,
+        }
 
 
 def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
