@@ -10,12 +10,13 @@ import click
 
 from edgenode.api.json_record import to_json
 from edgenode.cli.failure import Exit, Failure
-from edgenode.cli.genesis_file import foreign_models, read_genesis
+from edgenode.cli.foreign_models import foreign_models
 from edgenode.cli.output import print_json
 from edgenode.cli.session import Session, pass_session
 from edgenode.ledger.genesis import Genesis, GenesisError
 from edgenode.ledger.keys import MemberKey
 from edgenode.services.config import NodeSettings
+from edgenode.storage.genesis import read_genesis
 from edgenode.storage.keyfile import KeyFileError, read_key
 from edgenode.tasks.task import TaskError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edgenode.cli.failure import Exit, Failure
-from edgenode.cli.genesis_file import foreign_models, read_genesis
+from edgenode.cli.foreign_models import foreign_models
 from edgenode.cli.new_genesis import (
     DEFAULT_EXAMPLES_CAP,
     DEFAULT_HASH_RATE,
@@ -21,6 +21,7 @@ from edgenode.ledger.genesis import Genesis, GenesisError, Member
 from edgenode.ledger.genesis_file import format_genesis
 from edgenode.ledger.hashes import display
 from edgenode.ledger.target import expand, work
+from edgenode.storage.genesis import read_genesis
 from edgenode.tasks.registry import TASKS
 
 

@@ -178,6 +178,8 @@ class _Api:
         return _answer({"id": update.id.hex()}, 202)
 
     async def work(self, request: web.Request) -> web.Response:
+        if not self._service.clock_is_sane():
+            return web.Response(status=204)
         name, work = await self._service.wait_for_work(
             request.query.get("not", ""), _wait(request) if "not" in request.query else 0.0
         )

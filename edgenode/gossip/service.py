@@ -121,6 +121,11 @@ class GossipService:
         await self._wait(lambda: self.chain.head.id != unlike, seconds)
         return self.chain.head
 
+    def clock_is_sane(self) -> bool:
+        """Whether this box's clock can be right: a block cannot be far ahead of it."""
+        head = self.chain.head.header
+        return time.time() + self.chain.genesis.future_bound >= head.time
+
     async def wait_for_work(self, unlike: str, seconds: float) -> tuple[str, Work]:
         """The newest work, once it is another than `unlike` or the time is up."""
         loop = asyncio.get_running_loop()

@@ -32,8 +32,6 @@ class GossipSettings:
         seeds: Sync addresses of nodes to ask first; a host may be a name.
         ward_key: File of the ward's key.
         member_key: File of the member's key.
-        advertise: Sync address at which others reach this node, where it is not the one that
-            they see (behind NAT); None to let them see for themselves.
     """
 
     name: str
@@ -45,7 +43,6 @@ class GossipSettings:
     sync: Address = ("0.0.0.0", 7070)  # noqa: S104  (a node talks to the ward's network)
     broadcast: Address = ("0.0.0.0", 7071)  # noqa: S104
     seeds: tuple[Address, ...] = ()
-    advertise: Address | None = None
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -73,8 +70,6 @@ class GossipSettings:
             raise ValueError(f"seeds: {len(self.seeds)} are more than {MAX_SEEDS}")
         for seed in self.seeds:
             _check_port("seeds", seed)
-        if self.advertise is not None:
-            _check_port("advertise", self.advertise)
 
 
 def _check_port(key: str, address: Address) -> None:

@@ -9,8 +9,7 @@ from edgenode.gossip.settings import GossipSettings
 from edgenode.learning.fixed_point import Fixed
 from edgenode.ledger.block import Block
 from edgenode.ledger.chain import Chain, MissingDataError
-from edgenode.ledger.genesis import Genesis, GenesisError
-from edgenode.ledger.genesis_file import parse_genesis
+from edgenode.ledger.genesis import Genesis
 from edgenode.ledger.hashes import content_id
 from edgenode.ledger.headers import UnknownParentError
 from edgenode.ledger.rules import Rejected
@@ -25,20 +24,6 @@ log = logging.getLogger(__name__)
 
 class StartError(Exception):
     """The service cannot start; the message says what is wrong, where, and what to do."""
-
-
-def read_genesis(path: Path) -> Genesis:
-    """Read the ward's genesis file.
-
-    Raises:
-        StartError: it cannot be read or is not a genesis file.
-    """
-    try:
-        return parse_genesis(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StartError(f"cannot read the genesis file {path}: {error.strerror}") from None
-    except (GenesisError, UnicodeDecodeError) as error:
-        raise StartError(f"{path}: {error}") from None
 
 
 def genesis_parameters(genesis: Genesis) -> tuple[Fixed, ...]:

@@ -38,7 +38,7 @@ EXIT_BAD_FILE = 5
 
 TABLES: dict[str, tuple[str, ...]] = {
     "node": ("name", "state", "api", "genesis"),
-    "gossip": ("sync", "broadcast", "seeds", "ward_key", "member_key", "advertise"),
+    "gossip": ("sync", "broadcast", "seeds", "ward_key", "member_key"),
     "collector": ("adapter", "sensors", "max_bytes", "max_age_s", "commit_within_s"),
     "trainer": (
         "model",
@@ -141,7 +141,7 @@ def load(path: Path) -> NodeSettings:
         miner=_miner(file),
         exporter=_exporter(file),
         collector=_collector(file, samples),
-        trainer=_trainer(file, state / "trainer", samples),
+        trainer=_trainer(file, samples),
     )
 
 
@@ -198,7 +198,6 @@ def _gossip(file: TomlFile, node: GossipSettings) -> GossipSettings:
             seeds=table.addresses("seeds"),
             ward_key=table.path("ward_key", str(node.ward_key)),
             member_key=table.path("member_key", str(node.member_key)),
-            advertise=table.optional_address("advertise"),
         )
     )
 
@@ -219,14 +218,13 @@ def _collector(file: TomlFile, samples: Path) -> CollectorSettings | None:
     )
 
 
-def _trainer(file: TomlFile, directory: Path, samples: Path) -> TrainerSettings | None:
+def _trainer(file: TomlFile, samples: Path) -> TrainerSettings | None:
     table = file.table("trainer", TABLES["trainer"])
     if table is None:
         return None
     return table.build(
         lambda: TrainerSettings(
             model=table.text("model"),
-            directory=directory,
             samples=samples,
             runtime=table.text("runtime", "tflite"),
             threads=table.integer("threads", 1),

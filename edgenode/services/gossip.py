@@ -13,11 +13,13 @@ from aiohttp import web
 from edgenode.gossip.api_server import build_app
 from edgenode.gossip.service import GossipService
 from edgenode.gossip.settings import GossipSettings
-from edgenode.gossip.start_up import StartError, genesis_parameters, open_chain, read_genesis
+from edgenode.gossip.start_up import StartError, genesis_parameters, open_chain
+from edgenode.ledger.genesis import GenesisError
 from edgenode.ledger.keys import MemberKey
 from edgenode.services import notify
 from edgenode.services.config import EXIT_BAD_FILE, start
 from edgenode.storage.chain import StoreError
+from edgenode.storage.genesis import read_genesis
 from edgenode.storage.keyfile import KeyFileError, read_key
 
 log = logging.getLogger("edgenode.gossip")
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         service = _prepare(settings)
         asyncio.run(_serve(service))
-    except (StartError, KeyFileError, StoreError, OSError) as error:
+    except (StartError, GenesisError, KeyFileError, StoreError, OSError) as error:
         print(f"edgenode-gossip: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_FILE) from None
 

@@ -27,7 +27,6 @@ class TrainerSettings:
 
     Attributes:
         model: Name of the task and its model, such as "activity".
-        directory: Where the trainer keeps its state.
         samples: The sample store that the collector fills.
         runtime: "tflite" (tflite-runtime) or "litert" (ai-edge-litert).
         threads: Threads of the runtime. With two, tflite-runtime becomes several times slower
@@ -39,7 +38,6 @@ class TrainerSettings:
     """
 
     model: str
-    directory: Path
     samples: Path
     runtime: str = "tflite"
     threads: int = 1

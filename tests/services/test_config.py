@@ -26,8 +26,8 @@ broadcast = "[::1]:7171"
 seeds = ["10.0.0.7:7070", "bed-2.ward:7070", "[fe80::1]:7070"]
 ward_key = "keys/ward.key"
 member_key = "/keys/member.key"
-advertise = "192.0.2.1:7070"
 
+# what this box does
 [collector]
 adapter = "bluez:hci0"
 sensors = ["F0:0E:00:00:00:01"]
@@ -75,7 +75,6 @@ def test_every_key_reaches_the_settings(write, tmp_path):
     assert gossip.seeds == (("10.0.0.7", 7070), ("bed-2.ward", 7070), ("fe80::1", 7070))
     assert gossip.ward_key == tmp_path / "keys/ward.key"
     assert gossip.member_key == Path("/keys/member.key")
-    assert gossip.advertise == ("192.0.2.1", 7070)
     collector = settings.for_collector()
     assert collector.database == tmp_path / "state/samples/samples.db"
     assert collector.sensors == ("F0:0E:00:00:00:01",)
@@ -83,7 +82,6 @@ def test_every_key_reaches_the_settings(write, tmp_path):
     assert collector.commit_within_s == 2.0
     trainer = settings.for_trainer()
     assert trainer.samples == collector.database
-    assert trainer.directory == tmp_path / "state/trainer"
     assert (trainer.model, trainer.runtime, trainer.threads) == ("activity", "litert", 2)
     assert trainer.reservoir == 1000
     assert trainer.schedule.steps == 7
@@ -226,7 +224,7 @@ def test_the_documentation_shows_the_defaults(write):
             'sensors = ["F0:0E:00:00:00:01"]\n[trainer]\nmodel = "activity"\n'
         )
     )
-    assert replace(shown.gossip, seeds=(), advertise=None) == bare.gossip
+    assert replace(shown.gossip, seeds=()) == bare.gossip
     assert replace(shown.for_collector(), max_age_s=None) == bare.collector
     task_chooses = replace(
         shown.for_trainer(), steps=None, learning_rate=None, momentum_factor=None
