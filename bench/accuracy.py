@@ -179,23 +179,28 @@ def percent(values: list[float]) -> str:
     return f"{100 * values[-1]:5.1f}" if values else "    -"
 
 
-def report(outcomes: list[Outcome]) -> None:
-    """Print a table, a row for each split."""
-    print("held out   federated  alone: mean (each)                    central   CPU s/round")
-    for outcome in outcomes:
-        last: list[float] = [100 * box[-1] for box in outcome.alone if box]
-        each = " ".join(f"{value:.1f}" for value in last)
-        each_alone = f"{np.mean(last):5.1f} ({each})" if last else "    -"
-        print(
-            f"{outcome.people[0]:2} and {outcome.people[1]:2}   {percent(outcome.federated)}     "
-            f"{each_alone:37} {percent(outcome.central)}   {outcome.cpu_seconds:.2f}"
-        )
+HEADING = "held out   federated  alone: mean (each)                    central   CPU s/round"
+
+
+def row(outcome: Outcome) -> str:
+    """A split's row of the table: accuracies after the last round."""
+    last: list[float] = [100 * box[-1] for box in outcome.alone if box]
+    each = " ".join(f"{value:.1f}" for value in last)
+    alone = f"{np.mean(last):5.1f} ({each})" if last else "    -"
+    return (
+        f"{outcome.people[0]:2} and {outcome.people[1]:2}   {percent(outcome.federated)}     "
+        f"{alone:37} {percent(outcome.central)}   {outcome.cpu_seconds:.2f}"
+    )
+
+
+def mean_row(outcomes: list[Outcome]) -> str:
+    """The table's last row: means over the splits."""
 
     def mean(values: list[list[float]]) -> str:
         return f"{100 * np.mean([v[-1] for v in values]):5.1f}" if all(values) else "    -"
 
     alone = [box for outcome in outcomes for box in outcome.alone]
-    print(
+    return (
         f"mean        {mean([o.federated for o in outcomes])}     {mean(alone):37} "
         f"{mean([o.central for o in outcomes])}"
     )
@@ -230,15 +235,20 @@ def main() -> int:
     )
     recordings = load(options.recordings)
     outcomes = []
+    if not options.json:
+        print(HEADING)
     for split in options.splits:
         first, second = (int(person) for person in split.split(","))
         if (first, second) not in PAIRS:
             parser.error(f"--splits {split}: the pairs are {PAIRS}")
-        outcomes.append(run_split(graph, task, recordings, options, schedule, (first, second)))
+        outcome = run_split(graph, task, recordings, options, schedule, (first, second))
+        outcomes.append(outcome)
+        if not options.json:
+            print(row(outcome), flush=True)
     if options.json:
         print(json.dumps([dataclasses.asdict(outcome) for outcome in outcomes]))
     else:
-        report(outcomes)
+        print(mean_row(outcomes))
     return 0
 
 
