@@ -62,19 +62,23 @@ class StoreFullError(StoreError):
     """The disk is full: nothing was written, everything written before is intact."""
 
 
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
+
+
 @contextmanager
 def _translated(path: str) -> Iterator[None]:
-    """SQLite's errors in the store's words."""
+    """SQLite's errors in the store's words; a mistake of ours stays what it is."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
-            raise StoreFullError(f"no room left on the disk of {path}") from error
-        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT}:
-            raise DamagedStoreError(f"{path}: {error}") from error
-        raise StoreError(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise DamagedStoreError(f"{path}: {error}") from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreFullError(f"no room left on the disk of {path}") from error
+        if code in _DAMAGE:
+            raise DamagedStoreError(f"{path}: {error}") from error
+        if isinstance(error, sqlite3.OperationalError):
+            raise StoreError(f"{path}: {error}") from error
+        raise
 
 
 class SqliteChainStore:

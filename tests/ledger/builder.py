@@ -16,7 +16,7 @@ from edgenode.ledger.header import Header
 from edgenode.ledger.keys import SIGNATURE_BYTES, MemberKey
 from edgenode.ledger.merkle import merkle_root
 from edgenode.ledger.target import expand, meets
-from edgenode.ledger.template import build_template
+from edgenode.ledger.template import Template, build_template
 from edgenode.ledger.transaction import Transaction, Transfer, Update
 from edgenode.storage.chain import SqliteChainStore
 
@@ -113,11 +113,9 @@ class Bench:
             sender.public, recipient.public, amount, fee, sequence, bytes(SIGNATURE_BYTES)
         ).signed(sender, self.genesis.id)
 
-    def block(
-        self, *transactions: Transaction, miner: MemberKey = ALICE, seconds: int = 90
-    ) -> Block:
-        """A valid block on the head, `seconds` after it."""
-        template = build_template(
+    def template(self, miner: MemberKey, *transactions: Transaction, seconds: int = 90) -> Template:
+        """What would be mined on the head, `seconds` after it."""
+        return build_template(
             self.genesis,
             self.chain.state,
             transactions,
@@ -126,6 +124,12 @@ class Bench:
             lookup=self.chain.tree.get,
             payload=lambda name: self.chain.payload(name) or b"",
         )
+
+    def block(
+        self, *transactions: Transaction, miner: MemberKey = ALICE, seconds: int = 90
+    ) -> Block:
+        """A valid block on the head, `seconds` after it."""
+        template = self.template(miner, *transactions, seconds=seconds)
         return self.sealed(
             template.block(bytes(8), 0, template.work.time, miner, self.genesis.id), miner
         )

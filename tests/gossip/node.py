@@ -1,0 +1,106 @@
+"""A real gossip service with its API on a Unix socket, in this process, beside the test."""
+
+import asyncio
+import http.client
+import json
+import secrets
+import socket
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+from aiohttp import web
+
+from demo.ward import free_ports
+from edgenode.api.client import NodeClient
+from edgenode.gossip.api_server import build_app
+from edgenode.gossip.service import GossipService
+from edgenode.gossip.settings import GossipSettings
+from edgenode.ledger.chain import Chain
+from edgenode.storage.chain import SqliteChainStore
+from tests.ledger.builder import ALICE, PARAMETERS, initial_parameters
+
+
+class LiveNode:
+    """The service, and clients for it."""
+
+    def __init__(self, service, api):
+        self.service = service
+        self.api = api
+        self.client = NodeClient(api)
+
+    def ask(self, method, target, body=None, headers=None):
+        """A raw request: status, JSON body if it is one, headers."""
+        connection = http.client.HTTPConnection("node", timeout=30)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(30)
+        connection.sock.connect(str(self.api))
+        connection.request(method, target, body, headers or {})
+        answer = connection.getresponse()
+        raw = answer.read()
+        is_json = answer.headers.get_content_type() == "application/json"
+        connection.close()
+        return answer.status, json.loads(raw) if is_json else raw, answer.headers
+
+    def mine(self):
+        """Find a nonce for the current work and hand it in."""
+        message = self.client.work()
+        extranonce = secrets.token_bytes(8)
+        nonce = 0
+        work = message.work
+        while int.from_bytes(work.header(extranonce, nonce).id, "little") > work.target_number:
+            nonce += 1
+        body = {"extranonce": extranonce.hex(), "nonce": nonce, "time": work.time}
+        return self.ask("POST", f"/v1/work/{message.id}", json.dumps(body))
+
+    def update(self, base, values=None, examples=10):
+        """Submit trained parameters."""
+        values = np.full(PARAMETERS, 0.25, "<f4") if values is None else values
+        target = f"/v1/models/activity/updates?base={base}&examples={examples}"
+        return self.ask("POST", target, values.astype("<f4").tobytes())
+
+
+@contextmanager
+def live_node(directory, genesis, key=ALICE):
+    """Run a node for as long as the block lasts."""
+    sync, broadcast = free_ports(2)
+    settings = GossipSettings(
+        name="bed-1",
+        directory=directory,
+        api=directory / "node.sock",
+        genesis=directory / "genesis.toml",
+        ward_key=directory / "ward.key",
+        member_key=directory / "member.key",
+        sync=("127.0.0.1", sync),
+        broadcast=("127.0.0.1", broadcast),
+    )
+    loop = asyncio.new_event_loop()
+    ready = threading.Event()
+    stop = asyncio.Event()
+    held = {}
+
+    async def serve():
+        store = SqliteChainStore(directory / "chain.db", genesis.id)
+        chain = Chain(genesis, (initial_parameters(),), store)
+        service = GossipService(settings, chain, store, bytes(32), key)
+        runner = web.AppRunner(build_app(service), access_log=None)
+        await runner.setup()
+        await web.UnixSite(runner, str(settings.api)).start()
+        running = asyncio.create_task(service.run(lambda: None))
+        held["service"] = service
+        ready.set()
+        await stop.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await runner.cleanup()
+        store.close()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    try:
+        yield LiveNode(held["service"], settings.api)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+        loop.close()

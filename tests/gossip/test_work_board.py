@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+from edgenode.gossip.work_board import REFRESH_SECONDS, TEMPLATES_KEPT, WorkBoard
+from tests.ledger.builder import ALICE, Bench
+
+
+class Source:
+    """Templates that differ, and a count of how many were built."""
+
+    def __init__(self) -> None:
+        self.bench = Bench()
+        self.built = 0
+
+    def build(self):
+        self.built += 1
+        template = self.bench.template(ALICE)
+        work = replace(template.work, time=template.work.time + self.built)
+        return replace(template, work=work)
+
+
+def board():
+    source = Source()
+    return WorkBoard(source.build), source
+
+
+def test_work_is_built_once_while_nothing_changes():
+    work, source = board()
+    names = {work.current(now)[0] for now in range(5)}
+    assert len(names) == 1
+    assert source.built == 1
+    assert work.next_change() is None
+
+
+def test_a_changed_mempool_gives_new_work_at_most_once_a_second():
+    work, source = board()
+    first, _ = work.current(10.0)
+    work.pool_changed(10.1)
+    assert work.current(10.2)[0] == first
+    assert work.next_change() == 10.0 + REFRESH_SECONDS
+    second, _ = work.current(10.0 + REFRESH_SECONDS)
+    assert second != first
+    assert source.built == 2
+
+
+def test_older_work_on_the_same_head_stays_good():
+    work, _ = board()
+    first, _ = work.current(0.0)
+    work.pool_changed(5.0)
+    work.current(6.0)
+    assert work.template(first) is not None
+
+
+def test_a_new_head_voids_all_work_at_once():
+    work, _ = board()
+    first, _ = work.current(0.0)
+    work.head_moved()
+    assert work.template(first) is None
+    assert work.current(0.01)[0] != first
+
+
+def test_the_number_of_templates_is_bounded():
+    work, _ = board()
+    names = []
+    for second in range(TEMPLATES_KEPT + 10):
+        work.pool_changed(2.0 * second)
+        names.append(work.current(2.0 * second + 1.5)[0])
+    assert work.template(names[0]) is None
+    assert work.template(names[-1]) is not None
