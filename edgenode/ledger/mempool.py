@@ -66,22 +66,25 @@ class Mempool:
         self._updates[update.id] = update
         self._once[update.once] = update.id
 
-    def add_transfer(self, transfer: Transfer, state: State) -> None:
-        """Let a transfer wait.
+    def check_transfer(self, transfer: Transfer, state: State) -> None:
+        """Whether this transfer could wait here.
 
         Raises:
             Rejected: it cannot follow the transfers that already wait on top of `state`.
             PoolFullError: too many wait.
         """
-        if transfer.id in self._transfers:
-            return
         if len(self._transfers) >= TRANSFERS_LIMIT:
             raise PoolFullError(f"{TRANSFERS_LIMIT} transfers wait already")
         books = Bookkeeping(state.accounts)
         for waiting in self._transfers.values():
             books.transfer(waiting, self._genesis.id)
         books.transfer(transfer, self._genesis.id)
-        self._transfers[transfer.id] = transfer
+
+    def add_transfer(self, transfer: Transfer, state: State) -> None:
+        """Let a transfer wait; raises as `check_transfer`."""
+        if transfer.id not in self._transfers:
+            self.check_transfer(transfer, state)
+            self._transfers[transfer.id] = transfer
 
     def follow(
         self,

@@ -10,7 +10,7 @@ from edgenode.ledger.headers import Entry, UnknownParentError
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.peer import Peer
-from edgenode.protocol.pulls import Pulls
+from edgenode.protocol.pulls import Object, Pulls
 from edgenode.protocol.wire import (
     HEADERS_LIMIT,
     LOCATOR_LIMIT,
@@ -53,9 +53,13 @@ class CatchUp:
         self._reached: dict[int, Entry] = {}
 
     def syncing(self, peers: Iterable[Peer]) -> bool:
-        """Whether some peer is more than a block ahead."""
+        """Whether some peer claims to be more than a block ahead, and has headers to show."""
         head = self._chain.head
-        return any(p.tip.work > head.work and p.tip.height > head.height + 1 for p in peers)
+        return any(
+            p.tip.work > head.work and p.tip.height > head.height + 1
+            for p in peers
+            if p.session not in self._barren
+        )
 
     def ask_headers(self, peers: Iterable[Peer], now: Instant) -> list[tuple[Peer, GetHeaders]]:
         """Header requests to send now: one under way to each peer that claims more work."""
@@ -107,6 +111,7 @@ class CatchUp:
         reached = self._take_headers(message, now)
         if reached is not None and reached is not self._reached.get(peer.session):
             self._reached[peer.session] = reached
+            self._barren.pop(peer.session, None)
         else:
             self._barren[peer.session] = now.monotonic + BARREN_TIME
             self._reached.pop(peer.session, None)
@@ -125,15 +130,19 @@ class CatchUp:
                 raise
         return last
 
-    def want(self, peers: Iterable[Peer]) -> None:
-        """Have pulled what the heaviest branches lack."""
+    def want(self, peers: Iterable[Peer]) -> set[Object]:
+        """Have pulled what the heaviest branches lack; returns what that is."""
         sessions = [peer.session for peer in peers]
-        wanted = self._chain.wanted(PULLS_AHEAD)
-        for block_id in wanted.blocks:
+        lacking = self._chain.wanted(PULLS_AHEAD)
+        wanted: set[Object] = set()
+        for block_id in lacking.blocks:
             self._pulls.want(ObjectKind.BLOCK, block_id, None, BLOCK_BYTES_LIMIT, sessions)
-        for update in wanted.updates:
+            wanted.add((ObjectKind.BLOCK, block_id))
+        for update in lacking.updates:
             length = update.payload_length
             self._pulls.want(ObjectKind.PAYLOAD, update.payload, length, length, sessions)
+            wanted.add((ObjectKind.PAYLOAD, update.payload))
+        return wanted
 
     def take_block(self, wanted: bytes, data: bytes, now: Instant) -> Entry | None:
         """Take up a block that was pulled under this id; None if its parent is not known.

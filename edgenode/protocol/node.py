@@ -138,6 +138,7 @@ class Node:
         """Time has passed."""
         self.links.tick(now)
         self._note_peers()
+        self._advance(now)  # what a full disk held up
         self._want()
         self._ask(now)
 
@@ -294,7 +295,7 @@ class Node:
         if accepted is not None:
             self._announce(accepted, peer)
             self._pool_changed(now)
-        self._want_offered()
+        self._want()
 
     def _take_object(self, done: Completed, now: Instant) -> None:
         try:
@@ -367,14 +368,15 @@ class Node:
         if change is None:
             return
         self.reorganisations += bool(change.disconnected)
-        for _, rejected in self._relay.follow(change):
-            self._refuse("waiting", rejected, None)
         self._events.append(HeadMoved(change))
         announcement = NewBlock(change.new.header, self._tip())
         for peer in self._some_peers():
             if peer.tip.work < change.new.work:
                 self.links.send(peer, announcement, Socket.BROADCAST)
         self.links.hasten_statuses(now)
+        # Last, for it writes: should the disk be full, the head has moved all the same.
+        for _, rejected in self._relay.follow(change):
+            self._refuse("waiting", rejected, None)
 
     def _announce(self, transaction: Transaction, source: Peer | None) -> None:
         message = NewTransaction(transaction.encode())
@@ -391,16 +393,15 @@ class Node:
         self.links.hasten_statuses(now)
 
     def _want(self) -> None:
-        self._catch_up.want(self.links.peers.values())
-        self._want_offered()
-
-    def _want_offered(self) -> None:
+        wanted = self._catch_up.want(self.links.peers.values())
         for offer in self._relay.offers.values():
             update = offer.update
             length = update.payload_length
             self._pulls.want(
                 ObjectKind.PAYLOAD, update.payload, length, length, sorted(offer.sources)
             )
+            wanted.add((ObjectKind.PAYLOAD, update.payload))
+        self._pulls.keep_only(wanted)
 
     def _ask(self, now: Instant) -> None:
         for peer, request in self._catch_up.ask_headers(self.links.peers.values(), now):

@@ -104,6 +104,11 @@ class Pulls:
             for flow in self._flows.values():
                 flow.cancel(kind, name)
 
+    def keep_only(self, wanted: set[Object]) -> None:
+        """Stop pulling all other objects: what nobody has must not stand in the way."""
+        for kind, name in [key for key in self._pulls if key not in wanted]:
+            self.cancel(kind, name)
+
     def chunk(self, session: int, chunk: Chunk, now: float) -> Completed | None:
         """Take in a chunk; returns the object when it is whole."""
         wanted: Wanted = (chunk.kind, chunk.id, chunk.index)

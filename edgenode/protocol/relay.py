@@ -29,7 +29,7 @@ NOT_THE_PEERS_FAULT = {
 seen another update or transfer first."""
 
 PERHAPS_LATER = {Rule.UPDATE_BASE_UNKNOWN, Rule.TRANSFER_SEQUENCE, Rule.TRANSFER_BALANCE}
-"""What can hold once this node has caught up or another transfer has arrived."""
+"""What can hold once the head has moved or another transfer has arrived; asked for again then."""
 
 
 class WaitingStore(Protocol):
@@ -62,6 +62,7 @@ class Relay:
         self._mempool = mempool
         self._store = store
         self._refused: OrderedDict[bytes, None] = OrderedDict()
+        self._postponed: set[bytes] = set()
         self.offers: OrderedDict[bytes, Offer] = OrderedDict()
         kept = store.waiting()
         for transaction in kept:
@@ -73,6 +74,7 @@ class Relay:
         return (
             transaction_id in self._mempool
             or transaction_id in self._refused
+            or transaction_id in self._postponed
             or transaction_id in self.offers
         )
 
@@ -103,6 +105,8 @@ class Relay:
         except Rejected as rejected:
             if rejected.rule not in PERHAPS_LATER:
                 self._remember_refused(transaction.id)
+            elif len(self._postponed) < REFUSED_LIMIT:
+                self._postponed.add(transaction.id)
             raise
 
     def _offered_update(self, update: Update, session: int) -> Update | None:
@@ -148,11 +152,14 @@ class Relay:
             Rejected: it violates a rule on top of what waits.
             PoolFullError: there is no room.
         """
-        self._mempool.add_transfer(transfer, self._chain.state)
+        self._mempool.check_transfer(transfer, self._chain.state)
         self._store.add_waiting(transfer, None)
+        self._mempool.add_transfer(transfer, self._chain.state)
+        self._postponed.clear()
 
     def follow(self, change: HeadChange) -> list[tuple[Transaction, Rejected]]:
         """Keep step with the head; returns what no longer holds, with the reason."""
+        self._postponed.clear()
         before = set(self._mempool.ids())
         undone = [t for block in change.disconnected[::-1] for t in block.transactions]
         dropped = self._mempool.follow(self._chain.state, undone)
