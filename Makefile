@@ -5,9 +5,9 @@ DEMO   ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test lint lock clean
+.PHONY: help demo test lint models models-test lock clean
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # A stamp per lock file: the environment is made again only when what it is made from changed.
 NATIVE := $(wildcard edgenode/native/*.c edgenode/native/*.h)
@@ -43,6 +43,19 @@ lint: $(VENV)/test.stamp ## ruff and mypy --strict
 test: $(VENV)/test.stamp var/recordings.npz lint ## all tests
 	$(BIN)/pytest
 
+# TensorFlow only writes the training graphs; no node and no demo needs it.
+.venv-models/stamp: requirements/models.lock
+	$(PYTHON) -m venv .venv-models
+	.venv-models/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+models: .venv-models/stamp ## write the training graphs and genesis parameters anew (TensorFlow)
+	.venv-models/bin/python -m models.build
+
+models-test: .venv-models/stamp ## rebuild the graphs bit for bit, compare with TensorFlow's autodiff
+	.venv-models/bin/python -m models.build --check
+	.venv-models/bin/python -m pytest -c models/tests/pytest.ini models/tests
+
 lock: ## pin every dependency anew, with hashes
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
 	for set in demo test; do \
@@ -50,6 +63,12 @@ lock: ## pin every dependency anew, with hashes
 	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	    -c requirements/constraints.txt --extra $$set pyproject.toml -o requirements/$$set.lock; \
 	done
+	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  requirements/models.in -o requirements/models.lock
+	$(VENV)-lock/bin/uv pip compile --quiet --no-deps --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  requirements/recordings.in -o requirements/recordings.lock
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build var *.egg-info
