@@ -6,7 +6,7 @@
 
 Eight people are with four boxes, two with each; the other two are held out for testing. Windows
 arrive over the first two thirds of the rounds. In each round each box trains from the shared
-parameters; the mean of the results, weighted by examples, is the next round's beginning. `alone`
+parameters; their aggregate (FedAvg in fixed point, as in a block) begins the next round. `alone`
 is the same without the mean; `central` trains on all boxes' windows with four times the steps, so
 that as many steps are taken in all. No network, no ledger: the learning alone, by the node's code.
 """
@@ -17,84 +17,34 @@ import argparse
 import dataclasses
 import json
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from datasets.recordings import PEOPLE, Series, load
-from edgenode.tasks.activity.windows import Window, WindowCutter
+from datasets.replay import in_turns, windows_of
+from demo.learner import HeldOutPeople, Learner
+from edgenode.learning.aggregation import DISCOUNT_ONE, WeightedUpdate, fedavg
+from edgenode.learning.fixed_point import Fixed, to_fixed, to_float
+from edgenode.learning.update_codec import difference
 from edgenode.tasks.registry import find_task
-from edgenode.tasks.stream import Annotation, SampleBlock
-from edgenode.tasks.task import Schedule, Task
+from edgenode.tasks.task import FRACTION_BITS, Schedule, Task
 from edgenode.training.graph import Floats, Graph
-from edgenode.training.held_out import Memory
 from edgenode.training.interpreter import load_graph
-from edgenode.training.local import evaluate, train_round
-from edgenode.training.reservoir import Examples
+from edgenode.training.local import evaluate
 
 PAIRS = tuple((person, person + 1) for person in range(1, PEOPLE, 2))
-# Samples lost between two recordings: the patient changes.
-PAUSE = 50
 
 
-def windows_of(recordings: list[Series], stream: int) -> Iterator[Window]:
-    """One sensor's stream: a recording after the other, with a pause between them."""
-    cutter = WindowCutter()
-    first = 0
-    for series in recordings:
-        cutter.annotate(Annotation(stream, first, series.exercise))
-        yield from cutter.feed(SampleBlock(stream, first, series.values))
-        first += len(series.values) + PAUSE
-
-
-def in_turns(recordings: list[Series], people: tuple[int, int]) -> list[Series]:
-    """The recordings of two people, first one of the one, then one of the other."""
-    one, other = ([s for s in recordings if s.person == person] for person in people)
-    return [series for pair in zip(one, other, strict=True) for series in pair]
-
-
-class Box:
-    """A node's learning: its windows as they arrive, its memory, its local rounds."""
-
-    def __init__(self, task: Task, windows: list[Window], capacity: int, seed: int) -> None:
-        self.memory = Memory.of(capacity, task.input_shape, task.classes, seed)
-        self._task = task
-        self._windows = windows
-        self._arrived = 0
-        self._random = np.random.default_rng(seed)
-        self.cpu: list[float] = []
-
-    def collect(self, share: float) -> None:
-        """Let windows arrive, up to a share of all."""
-        until = min(len(self._windows), round(share * len(self._windows)))
-        for window in self._windows[self._arrived : until]:
-            self.memory.add(window.x, window.label, window.stream, window.first, len(window.x))
-        self._arrived = until
-
-    def train(self, graph: Graph, parameters: Floats, schedule: Schedule) -> tuple[Floats, int]:
-        """One local round: the new parameters, and the examples that they come from."""
-        start = time.process_time()
-        result = train_round(
-            graph,
-            parameters,
-            self.memory.training,
-            schedule,
-            random=self._random,
-            augment=self._task.augment,
-        )
-        self.cpu.append(time.process_time() - start)
-        return result.parameters, result.examples
-
-
-def weighted_mean(results: list[tuple[Floats, int]]) -> Floats:
-    """The paper's equation 2, in float64."""
-    total = sum(examples for _, examples in results)
-    mean = np.zeros(len(results[0][0]), np.float64)
-    for parameters, examples in results:
-        mean += parameters.astype(np.float64) * (examples / total)
-    return mean.astype(np.float32)
+def aggregated(current: Fixed, results: list[tuple[Floats, int]]) -> Fixed:
+    """The next round's parameters, by the node's own arithmetic."""
+    return fedavg(
+        current,
+        [
+            WeightedUpdate(difference(to_fixed(p, FRACTION_BITS), current), examples * DISCOUNT_ONE)
+            for p, examples in results
+        ],
+    )
 
 
 @dataclasses.dataclass(slots=True)
@@ -123,29 +73,29 @@ def run_split(  # noqa: PLR0917
     streams = {
         pair: list(windows_of(in_turns(recordings, pair), stream))
         for stream, pair in enumerate(PAIRS)
+        if pair != held_out
     }
-    tested = streams.pop(held_out)
-    test = Examples(np.stack([w.x for w in tested]), np.array([w.label for w in tested], np.int32))
-    genesis = (task.genesis_parameters() * 2.0**-24).astype(np.float32)
+    test = HeldOutPeople(graph, in_turns(recordings, held_out))
+    genesis = task.genesis_parameters()
+    initial = to_float(genesis, FRACTION_BITS)
     outcome = Outcome(held_out, tested=len(test), alone=[[] for _ in streams])
 
-    def boxes() -> list[Box]:
+    def boxes() -> list[Learner]:
         return [
-            Box(task, windows, options.capacity, options.seed * 100 + n)
+            Learner(task, windows, options.capacity, options.seed * 100 + n)
             for n, windows in enumerate(streams.values())
         ]
 
-    def tested_accuracy(parameters: Floats) -> float:
-        return evaluate(graph, parameters, test).overall or 0.0
-
     shares = [min(1.0, (r + 1) / (options.rounds * 2 / 3)) for r in range(options.rounds)]
     if "federated" in options.ways:
-        fleet, parameters = boxes(), genesis
+        fleet, shared = boxes(), genesis
         for share in shares:
             for box in fleet:
                 box.collect(share)
-            parameters = weighted_mean([box.train(graph, parameters, schedule) for box in fleet])
-            outcome.federated.append(tested_accuracy(parameters))
+            parameters = to_float(shared, FRACTION_BITS)
+            shared = aggregated(shared, [box.train(graph, parameters, schedule) for box in fleet])
+            outcome.federated.append(test.accuracy(to_float(shared, FRACTION_BITS)))
+        parameters = to_float(shared, FRACTION_BITS)
         outcome.cpu_seconds = max(float(np.mean(box.cpu)) for box in fleet)
         outcome.examples = sum(len(box.memory.training) for box in fleet)
         outcome.own = [
@@ -153,24 +103,24 @@ def run_split(  # noqa: PLR0917
         ]
     if "alone" in options.ways:
         for n, box in enumerate(boxes()):
-            parameters = genesis
+            parameters = initial
             for share in shares:
                 box.collect(share)
                 parameters, _ = box.train(graph, parameters, schedule)
-                outcome.alone[n].append(tested_accuracy(parameters))
+                outcome.alone[n].append(test.accuracy(parameters))
     if "central" in options.ways:
         # All boxes' windows, in the order in which they arrive.
         fleet = boxes()
-        together = Box(task, [], options.capacity * len(fleet), options.seed * 100 + 99)
+        together = Learner(task, [], options.capacity * len(fleet), options.seed * 100 + 99)
         fourfold = dataclasses.replace(schedule, steps=schedule.steps * len(fleet))
-        parameters = genesis
+        parameters = initial
         for box in fleet:
             box.memory = together.memory
         for share in shares:
             for box in fleet:
                 box.collect(share)
             parameters, _ = together.train(graph, parameters, fourfold)
-            outcome.central.append(tested_accuracy(parameters))
+            outcome.central.append(test.accuracy(parameters))
     return outcome
 
 

@@ -23,7 +23,9 @@ from pathlib import Path
 from rich.console import Console
 
 from datasets.recordings import RecordingsError, load
-from demo.baselines import HeldOutPeople, Row
+from datasets.replay import in_turns
+from demo.baselines import Row
+from demo.learner import HeldOutPeople
 from demo.observer import await_agreement, look
 from demo.report import Report, draw, print_report, shared_by_block
 from demo.view import View, choose_view
@@ -81,7 +83,8 @@ def main() -> int:
 
 def _run(plan: WardPlan, options: argparse.Namespace) -> Report:
     test = HeldOutPeople(
-        load_graph(find_task("activity").model_file("tflite")), load(options.recordings), HELD_OUT
+        load_graph(find_task("activity").model_file("tflite")),
+        in_turns(load(options.recordings), HELD_OUT),
     )
     view = choose_view(options.blocks, json=options.json)
     with _running(Ward(plan)) as ward, _Baselines(options) as baselines:

@@ -15,21 +15,16 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from bench.accuracy import Box, in_turns, windows_of
-from datasets.recordings import Series, load
+from datasets.recordings import load
+from datasets.replay import in_turns, windows_of
+from demo.learner import HeldOutPeople, Learner
 from edgenode.learning.fixed_point import to_float
 from edgenode.tasks.registry import find_task
 from edgenode.tasks.task import FRACTION_BITS
-from edgenode.training.graph import Floats, Graph
 from edgenode.training.interpreter import load_graph
-from edgenode.training.local import evaluate
-from edgenode.training.reservoir import Examples
 
 CAPACITY = 4096
 
@@ -41,30 +36,6 @@ class Row:
     round: int
     alone: tuple[float, ...]
     central: float
-
-
-class HeldOutPeople:
-    """Measures a model on people whose recordings no box has."""
-
-    def __init__(self, graph: Graph, recordings: Sequence[Series], people: Sequence[int]) -> None:
-        """Cut the windows of these people."""
-        theirs = [series for series in recordings if series.person in people]
-        windows = list(windows_of(theirs, 0))
-        self._graph = graph
-        self._examples = Examples(
-            np.stack([window.x for window in windows]),
-            np.array([window.label for window in windows], np.int32),
-        )
-
-    def __len__(self) -> int:
-        """Number of windows."""
-        return len(self._examples)
-
-    def accuracy(self, parameters: Floats) -> float:
-        """Share of the windows that a model with these parameters gets right."""
-        overall = evaluate(self._graph, parameters, self._examples).overall
-        assert overall is not None, "there are windows"
-        return overall
 
 
 def main() -> int:
@@ -81,17 +52,17 @@ def main() -> int:
     task = find_task("activity")
     graph = load_graph(task.model_file("tflite"))
     recordings = load(options.recordings)
-    test = HeldOutPeople(graph, recordings, options.test)
+    test = HeldOutPeople(graph, in_turns(recordings, options.test))
     genesis = to_float(task.genesis_parameters(), FRACTION_BITS)
 
-    def boxes() -> list[Box]:
+    def boxes() -> list[Learner]:
         return [
-            Box(task, list(windows_of(in_turns(recordings, people), n)), CAPACITY, n)
+            Learner(task, list(windows_of(in_turns(recordings, people), n)), CAPACITY, n)
             for n, people in enumerate(options.box)
         ]
 
     fleet, sources = boxes(), boxes()
-    together = Box(task, [], CAPACITY * len(fleet), len(fleet))
+    together = Learner(task, [], CAPACITY * len(fleet), len(fleet))
     for source in sources:
         source.memory = together.memory
     many = dataclasses.replace(task.schedule, steps=task.schedule.steps * len(fleet))

@@ -24,7 +24,6 @@ import logging
 import signal
 import sys
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from bumble import hci, ll
@@ -33,7 +32,8 @@ from bumble.core import PhysicalTransport
 from bumble.link import LocalLink
 from bumble.transport.common import PacketParser
 
-from datasets.recordings import PEOPLE, RecordingsError, Series, load
+from datasets.recordings import PEOPLE, RecordingsError, load
+from datasets.replay import in_turns
 from demo.wearable import Wearable
 
 _log = logging.getLogger(__name__)
@@ -232,12 +232,6 @@ class Radio:
         """Stop offering controllers."""
         for server in self._servers:
             server.close()
-
-
-def in_turns(everything: list[Series], people: tuple[int, ...]) -> list[Series]:
-    """The recordings of these people, one of each in turn: the patients of one box alternate."""
-    each = [[s for s in everything if s.person == person] for person in people]
-    return [series for turn in zip_longest(*each) for series in turn if series is not None]
 
 
 async def run(boxes: list[Box], recordings: Path, speed: float, *, loop: bool) -> None:

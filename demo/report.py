@@ -14,7 +14,8 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from demo.baselines import HeldOutPeople, Row
+from demo.baselines import Row
+from demo.learner import HeldOutPeople
 from demo.observer import MODEL, Agreement
 from demo.ward import Box
 
@@ -160,7 +161,7 @@ def _print_baselines(report: Report, console: Console) -> None:
     last = report.baselines[-1]
     each = ", ".join(f"{100 * accuracy:.1f}" for accuracy in last.alone)
     console.print(
-        f"after {last.round} rounds: shared {100 * report.shared[-1].accuracy:.1f} %; alone "
+        f"in the end: shared {100 * report.shared[-1].accuracy:.1f} %; alone "
         f"{each} %; all data in one place, with as many steps as all boxes together, "
         f"{100 * last.central:.1f} %"
     )
