@@ -61,7 +61,9 @@ class Flow:
         request = self._under_way.pop(chunk, None)
         if request is None:
             return []
-        if not request.again:
+        if request.again:
+            self.round_trip.answered()
+        else:
             self.round_trip.sample(now - request.at)
         self._window = min(LONGEST_WINDOW, self._window + 1 / self._window)
         overtaken = [
