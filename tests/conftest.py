@@ -1,0 +1,30 @@
+"""What tests of several rooms need: tools that a machine may lack."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test; fail it where EDGENODE_REQUIRE_TOOLS says that nothing may be missing."""
+    if os.environ.get("EDGENODE_REQUIRE_TOOLS"):
+        pytest.fail(f"{reason}, and EDGENODE_REQUIRE_TOOLS is set")
+    pytest.skip(reason)
+
+
+def require_tool(program: str, package: str) -> str:
+    """Path of a program; the test is skipped without it, or fails (see `missing`)."""
+    path = shutil.which(program)
+    if path is None:
+        missing(f"{program} is not installed (Debian's package {package})")
+    return path
+
+
+def require_root(purpose: str) -> None:
+    """Skip the test where it has no root rights, or fail it (see `missing`)."""
+    if os.geteuid() != 0:
+        missing(f"only root may {purpose}")
