@@ -47,13 +47,16 @@ class AddressBook:
         if address in self._doors:
             self._doors[address].retry = FIRST_RETRY
 
-    def forget(self, address: Address) -> None:
-        """Never knock here again: it is this node itself."""
-        self._doors.pop(address, None)
+    def postpone(self, address: Address) -> None:
+        """Knock here as seldom as can be."""
+        if address in self._doors:
+            self._doors[address].retry = LONGEST_RETRY
 
     def shun(self, address: Address, now: float) -> None:
         """Take nothing from this address for a while."""
         self._shunned[address] = now + SHUN_TIME
+        if len(self._shunned) > BOOK_LIMIT:
+            del self._shunned[next(iter(self._shunned))]
 
     def is_shunned(self, address: Address, now: float) -> bool:
         """Whether the address is left alone at present."""
@@ -73,7 +76,7 @@ class AddressBook:
                 knock.append(address)
             door.knock_at = now + door.retry
             if door.retry >= LONGEST_RETRY and not door.seed:
-                # Told by somebody and never there: after two minutes it makes room.
+                # Told by somebody and never there: after a minute it makes room.
                 del self._doors[address]
             door.retry = min(LONGEST_RETRY, 2 * door.retry)
         return knock

@@ -64,6 +64,7 @@ class CatchUp:
     def ask_headers(self, peers: Iterable[Peer], now: Instant) -> list[tuple[Peer, GetHeaders]]:
         """Header requests to send now: one under way to each peer that claims more work."""
         best = self._chain.best_header()
+        self._barren = {s: until for s, until in self._barren.items() if until > now.monotonic}
         requests = []
         for peer in peers:
             asking = self._asking.get(peer.session)
@@ -71,7 +72,7 @@ class CatchUp:
                 if now.monotonic < asking.give_up_at:
                     continue
             elif (
-                now.monotonic < self._barren.get(peer.session, 0.0)
+                peer.session in self._barren
                 or peer.tip.work <= best.work
                 or self._chain.tree.get(peer.tip.head) is not None
                 or best.height > self._chain.head.height + HEADERS_AHEAD

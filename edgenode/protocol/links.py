@@ -1,7 +1,8 @@
 """Sessions with other nodes: hello and welcome, sealing, replay, keep-alive, addresses."""
 
+import hmac
 import random
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -9,14 +10,17 @@ from edgenode.ledger.encoding import MalformedError
 from edgenode.protocol.book import AddressBook
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.peer import Peer
+from edgenode.protocol.replay import ReplayWindow
 from edgenode.protocol.sealing import Sealer, UnsealError
 from edgenode.protocol.wire import (
     ADDRESSES_LIMIT,
     BROADCAST_KINDS,
+    COOKIE_BYTES,
     IDS_LIMIT,
     PROTOCOL_VERSION,
     Address,
     Addresses,
+    Confirm,
     Envelope,
     GetAddresses,
     Hello,
@@ -43,6 +47,13 @@ once in 600 times. A slow box is not a dead one."""
 
 ADDRESSES_INTERVAL = 30.0
 """Seconds between requests for addresses: an answer that was lost is made good by the next."""
+
+
+SESSIONS_REMEMBERED = 256
+"""Sessions whose replay windows are kept, ended ones included: 1 kB each."""
+
+HELLOS_REMEMBERED = 512
+"""Hellos whose nonce is still waited for: two to each address of a full book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +95,9 @@ class _Dropped(Exception):  # noqa: N818  (an outcome, not an error)
 class Links:
     """All sessions of a node. Authenticated messages come out of `receive`; the rest is silence.
 
-    A hello gets a welcome of its own size and leaves nothing behind. A session exists once the
-    other side has named ours, which shows that it reads what is sent to its address.
+    A hello gets a welcome of its own size and leaves nothing behind. The session exists for the
+    one who knocked once the welcome repeats its nonce, and for the other once a confirmation
+    brings back its cookie: each side has then shown that it reads what is sent to its address.
     """
 
     def __init__(
@@ -106,7 +118,9 @@ class Links:
         self._local = local
         self._rng = rng
         self._counter = 0
-        self._greeted: dict[int, Hello] = {}
+        self._secret = rng.randbytes(32)
+        self._hellos: OrderedDict[int, Address] = OrderedDict()
+        self._past: OrderedDict[int, dict[Socket, ReplayWindow]] = OrderedDict()
         self.session = rng.getrandbits(64) or 1
         self.book = AddressBook(seeds, now.monotonic)
         self.peers: dict[int, Peer] = {}
@@ -138,17 +152,29 @@ class Links:
         if self.book.is_shunned(source, now.monotonic):
             raise _Dropped("shunned")
         if envelope.sender == self.session:
-            self.book.forget(source)
+            # Most likely this address is this node's own. A reflected datagram looks the same,
+            # so the address is not struck out, only tried less often.
+            self.book.postpone(source)
             return None
         if isinstance(message, Hello):
-            self._greeting(source, envelope, message, now)
+            self._greeted(source, envelope, message)
             return None
         if envelope.receiver != self.session:
             raise _Dropped("other_session")
-        peer = self.peers.get(envelope.sender) or self._accept(source, envelope, socket, now)
-        if not peer.replay[socket].accept(envelope.counter):
+        if isinstance(message, Welcome):
+            self._welcomed(source, envelope, message, now)
+            return None
+        peer = self.peers.get(envelope.sender)
+        windows = self._windows(envelope.sender) if peer is None else peer.replay
+        if not windows[socket].accept(envelope.counter):
             raise _Dropped("replayed")
+        if isinstance(message, Confirm):
+            self._confirmed(source, envelope, message, now)
+            return None
+        if peer is None:
+            raise _Dropped("no_session")
         peer.heard = now.monotonic
+        peer.cookie = None  # the other side has the session: nothing is left to confirm
         peer.datagrams_received += 1
         return self._handle(peer, message, now)
 
@@ -163,48 +189,80 @@ class Links:
             raise _Dropped("wrong_socket")
         return envelope
 
-    def _greeting(self, source: Address, envelope: Envelope, hello: Hello, now: Instant) -> None:
-        if hello.genesis != self._genesis_id or hello.version != PROTOCOL_VERSION:
-            raise _Dropped("other_ward")
-        if isinstance(hello, Welcome):
-            if envelope.receiver != self.session:
-                raise _Dropped("other_session")
-            if envelope.sender not in self.peers:
-                self._join(envelope.sender, source, hello, now)
-            return
-        self._post(source, envelope.sender, Socket.SYNC, self._hello(Welcome))
-        if len(self._greeted) >= PEERS_LIMIT:
-            self._greeted.pop(next(iter(self._greeted)))
-        # The last hellos are remembered for their contents; they stand for no session yet.
-        self._greeted[envelope.sender] = hello
-
-    def _accept(self, source: Address, envelope: Envelope, socket: Socket, now: Instant) -> Peer:
-        """A first message that names our session: the address of a hello is proven."""
-        hello = self._greeted.pop(envelope.sender, None)
-        if hello is None or socket is not Socket.SYNC:
-            raise _Dropped("no_session")
-        return self._join(envelope.sender, source, hello, now)
-
-    def _join(self, session: int, source: Address, hello: Hello, now: Instant) -> Peer:
-        for old in [p for p in self.peers.values() if p.address == source]:
-            self._leave(old)  # the node at this address has started anew
-        if len(self.peers) >= PEERS_LIMIT:
-            raise _Dropped("too_many_peers")
-        broadcast = hello.broadcast_port and Address(source.host, hello.broadcast_port)
-        peer = Peer(
-            session=session,
-            address=source,
-            broadcast=broadcast or None,
-            tip=hello.tip,
-            connected=now.unix,
-            heard=now.monotonic,
-            status_interval=STATUS_INTERVAL,
+    def _greeted(self, source: Address, envelope: Envelope, hello: Hello) -> None:
+        """Somebody knocks: answer, and keep nothing."""
+        self._check_ward(hello)
+        welcome = Welcome(
+            genesis=self._genesis_id,
+            tip=self._local.tip(),
+            broadcast_port=self._broadcast_port,
+            nonce=hello.nonce,
+            cookie=self._cookie(source, envelope.sender),
         )
-        self.peers[session] = peer
-        self.joined.append(peer)
-        self.book.reached(source, now.monotonic)
+        self._post(source, envelope.sender, Socket.SYNC, welcome)
+
+    def _welcomed(
+        self, source: Address, envelope: Envelope, welcome: Welcome, now: Instant
+    ) -> None:
+        """Our knock was answered: the session stands here, and is confirmed there."""
+        self._check_ward(welcome)
+        if self._hellos.pop(welcome.nonce, None) is None:
+            raise _Dropped("replayed")
+        peer = self._join(envelope.sender, source, welcome, now)
+        peer.cookie = welcome.cookie
         self._send_status(peer, now)
+
+    def _confirmed(
+        self, source: Address, envelope: Envelope, confirm: Confirm, now: Instant
+    ) -> None:
+        """Our welcome was read at this address: the session stands here, too."""
+        if not hmac.compare_digest(confirm.cookie, self._cookie(source, envelope.sender)):
+            raise _Dropped("no_session")
+        self._send_status(self._join(envelope.sender, source, confirm, now), now)
+
+    def _join(self, session: int, source: Address, said: Welcome | Confirm, now: Instant) -> Peer:
+        for old in [p for p in self.peers.values() if p.address == source]:
+            if old.session != session:
+                self._leave(old)  # the node at this address has started anew
+        peer = self.peers.get(session)
+        if peer is None:
+            if len(self.peers) >= PEERS_LIMIT:
+                raise _Dropped("too_many_peers")
+            peer = Peer(
+                session=session,
+                address=source,
+                broadcast=None,
+                tip=said.tip,
+                connected=now.unix,
+                heard=now.monotonic,
+                status_interval=STATUS_INTERVAL,
+                replay=self._windows(session),
+            )
+            self.peers[session] = peer
+            self.joined.append(peer)
+        # A peer that moved to another address has proven that one now.
+        peer.address = source
+        peer.broadcast = Address(source.host, said.broadcast_port) if said.broadcast_port else None
+        peer.heard = now.monotonic
+        self.book.reached(source, now.monotonic)
         return peer
+
+    def _check_ward(self, said: Hello | Welcome) -> None:
+        if said.genesis != self._genesis_id or said.version != PROTOCOL_VERSION:
+            raise _Dropped("other_ward")
+
+    def _cookie(self, source: Address, session: int) -> bytes:
+        """What only this node, since it started, could say of this address and session."""
+        text = f"{source} {session}".encode()
+        return hmac.digest(self._secret, text, "sha256")[:COOKIE_BYTES]
+
+    def _windows(self, session: int) -> dict[Socket, ReplayWindow]:
+        """The replay windows of a session: they outlive it, so that it cannot be replayed."""
+        windows = self._past.setdefault(session, {s: ReplayWindow() for s in Socket})
+        self._past.move_to_end(session)
+        if len(self._past) > SESSIONS_REMEMBERED:
+            self._past.popitem(last=False)
+        return windows
 
     def _handle(self, peer: Peer, message: Message, now: Instant) -> tuple[Peer, Message] | None:
         match message:
@@ -248,7 +306,7 @@ class Links:
             elif now.monotonic >= peer.status_due:
                 self._send_status(peer, now)
         for address in self.book.due(self._connected(), now.monotonic):
-            self._post(address, 0, Socket.SYNC, self._hello(Hello))
+            self._knock(address)
 
     def deadline(self) -> float | None:
         """When `tick` should be called at the latest, in the monotonic clock."""
@@ -263,6 +321,10 @@ class Links:
             peer.status_due = min(peer.status_due, now.monotonic + STATUS_INTERVAL / 4)
 
     def _send_status(self, peer: Peer, now: Instant) -> None:
+        if peer.cookie is not None:
+            # Said again with each status until an answer shows that it arrived.
+            confirm = Confirm(peer.cookie, self._local.tip(), self._broadcast_port)
+            self.send(peer, confirm)
         sequence, echo, held = peer.next_status(now.monotonic)
         waiting = self._local.waiting()
         if len(waiting) > IDS_LIMIT:
@@ -275,8 +337,13 @@ class Links:
         peer.status_due = now.monotonic + peer.status_interval * self._rng.uniform(0.75, 1.25)
         peer.status_interval = min(LONGEST_STATUS_INTERVAL, 1.5 * peer.status_interval)
 
-    def _hello(self, kind: type[Hello]) -> Hello:
-        return kind(self._genesis_id, self._local.tip(), self._broadcast_port)
+    def _knock(self, address: Address) -> None:
+        nonce = self._rng.getrandbits(64)
+        self._hellos[nonce] = address
+        if len(self._hellos) > HELLOS_REMEMBERED:
+            self._hellos.popitem(last=False)
+        hello = Hello(self._genesis_id, self._local.tip(), self._broadcast_port, nonce)
+        self._post(address, 0, Socket.SYNC, hello)
 
     def _post(self, address: Address, receiver: int, socket: Socket, message: Message) -> None:
         self._counter += 1

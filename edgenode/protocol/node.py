@@ -11,7 +11,7 @@ from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.hashes import content_id, display
 from edgenode.ledger.headers import UnknownParentError
 from edgenode.ledger.mempool import Mempool
-from edgenode.ledger.rules import Rejected
+from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.template import Template, build_template
 from edgenode.ledger.transaction import Transaction, Transfer, Update
 from edgenode.protocol import catch_up, relay
@@ -122,17 +122,21 @@ class Node:
 
     # In
 
-    def receive(self, socket: Socket, source: Address, datagram: bytes, now: Instant) -> None:
-        """A datagram came in."""
+    def receive(self, socket: Socket, source: Address, datagram: bytes, now: Instant) -> bool:
+        """A datagram came in; returns whether it meant anything."""
         opened = self.links.receive(socket, source, datagram, now)
+        if opened is None and not self.links.joined and not self.links.left:
+            return False  # garbage must not cost more than its opening
         self._note_peers()
         if opened is not None:
             peer, message = opened
             try:
                 self._handle(peer, message, now)
             except MalformedError as error:
+                self._refuse("message", Rejected(Rule.MALFORMED, str(error)), peer)
                 self._blame(peer, f"malformed: {error}", now)
         self._ask(now)
+        return True
 
     def tick(self, now: Instant) -> None:
         """Time has passed."""
@@ -304,24 +308,29 @@ class Node:
             else:
                 self._take_payload(done, now)
         except MalformedError as error:
-            self._blame_sole(done, f"malformed: {error}", now)
+            self._blame_sender(done, f"malformed: {error}", now)
         except Rejected as rejected:
-            self._refuse(done.kind.name.lower(), rejected, self._sole(done))
+            self._refuse(done.kind.name.lower(), rejected, self._sender(done))
             if rejected.rule not in catch_up.NOT_THE_PEERS_FAULT:
-                self._blame_sole(done, str(rejected.rule), now)
+                self._blame_sender(done, str(rejected.rule), now)
         self._advance(now)
         self._want()
 
     def _take_payload(self, done: Completed, now: Instant) -> None:
         if content_id(done.data) != done.id:
-            raise MalformedError("the payload has another content id")
+            raise Rejected(Rule.PAYLOAD_HASH, "the payload has another content id")
         accepted, damned = self._relay.payload_came(done.data)
-        for _, rejected in damned:
-            self._refuse("update", rejected, self._sole(done))
+        for offer, rejected in damned:
+            self._refuse("update", rejected, self._sender(done))
+            if rejected.rule in relay.NOT_THE_PEERS_FAULT:
+                continue
+            # An honest node offers an update only after it has seen its payload.
+            for session in offer.sources & self.links.peers.keys():
+                self._blame(self.links.peers[session], str(rejected.rule), now)
         if self.chain.lacks_payload(done.id):
             self.chain.add_payload(done.data)
         for update in accepted:
-            self._announce(update, self._sole(done))
+            self._announce(update, self._sender(done))
         if accepted:
             self._pool_changed(now)
 
@@ -423,14 +432,12 @@ class Node:
         self.refused[rejected.rule] += 1
         self._events.append(Refused(what, rejected, peer))
 
-    def _sole(self, done: Completed) -> Peer | None:
-        """The peer that sent all of an object, if one did."""
-        if len(done.contributors) != 1:
-            return None
-        return self.links.peers.get(next(iter(done.contributors)))
+    def _sender(self, done: Completed) -> Peer | None:
+        """The peer that sent an object, if its session still stands."""
+        return self.links.peers.get(done.source)
 
-    def _blame_sole(self, done: Completed, reason: str, now: Instant) -> None:
-        peer = self._sole(done)
+    def _blame_sender(self, done: Completed, reason: str, now: Instant) -> None:
+        peer = self._sender(done)
         if peer is not None:
             self._blame(peer, f"{reason} ({done.kind.name.lower()} {display(done.id)})", now)
 

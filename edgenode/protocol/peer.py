@@ -15,7 +15,8 @@ REMEMBERED_STATUSES = 16
 class Peer:
     """One session. Times are in the monotonic clock's seconds, `connected` in Unix seconds.
 
-    `broadcast` is None for a peer that has no broadcast socket.
+    `broadcast` is None for a peer that has no broadcast socket, `cookie` what the peer wants to
+    see before it holds the session for one; None when it does.
     """
 
     session: int
@@ -25,10 +26,9 @@ class Peer:
     connected: float
     heard: float
     status_interval: float
+    replay: dict[Socket, ReplayWindow]
     flow: Flow = field(default_factory=Flow)
-    replay: dict[Socket, ReplayWindow] = field(
-        default_factory=lambda: {socket: ReplayWindow() for socket in Socket}
-    )
+    cookie: bytes | None = None
     datagrams_sent: int = 0
     datagrams_received: int = 0
     status_due: float = 0.0

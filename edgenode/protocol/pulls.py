@@ -1,4 +1,8 @@
-"""Pulling of blocks and payloads: chunk by chunk, from one peer at a time, until whole."""
+"""Pulling of blocks and payloads: chunk by chunk, each from one peer, until whole.
+
+All chunks of an object come from the same peer, so that a wrong object has one culprit; another
+source begins anew.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -15,7 +19,11 @@ from edgenode.protocol.wire import (
 )
 
 ACTIVE_LIMIT = 32
-"""Objects pulled at a time; others wait their turn. Bounds memory to 32 of the longest."""
+"""Objects pulled at a time; others wait their turn."""
+
+ACTIVE_BYTES = 32 << 20
+"""Bytes of the objects pulled at a time, as far as there is more than one: what a box with 512 MB
+of memory can spare."""
 
 FIRST_CHUNKS = 4
 """Chunks asked for while an object's length is unknown: a usual block."""
@@ -31,11 +39,11 @@ Object = tuple[ObjectKind, bytes]
 
 @dataclass(slots=True)
 class _Pull:
-    length: int | None
+    known_length: int | None
     limit: int
     sources: "OrderedDict[int, float]"
     source: int | None = None
-    contributors: set[int] = field(default_factory=set)
+    length: int | None = None
     chunks: dict[int, bytes] = field(default_factory=dict)
     under_way: set[int] = field(default_factory=set)
     asked_before: set[int] = field(default_factory=set)
@@ -52,13 +60,13 @@ class _Pull:
 class Completed:
     """All bytes of an object; whether they are the right ones is not checked here.
 
-    `contributors` are the sessions that sent them: if there is one, a fault is its own.
+    `source` is the session of the peer that sent all of them.
     """
 
     kind: ObjectKind
     id: bytes
     data: bytes
-    contributors: frozenset[int]
+    source: int
 
 
 class Pulls:
@@ -116,21 +124,22 @@ class Pulls:
         if flow is not None:
             self._lost(flow.receive(wanted, now))
         pull = self._pulls.get((chunk.kind, chunk.id))
-        if pull is None or chunk.index in pull.chunks:
+        if pull is None or session != pull.source or chunk.index not in pull.asked_before:
             return None
         if pull.length is None and chunk.length <= pull.limit:
             self._learn_length(pull, chunk)
         if chunk.length != pull.length:
+            # Longer than the object can be, or not what this peer said before.
+            self.absent(session, chunk.kind, chunk.id, now)
             return None
         pull.chunks[chunk.index] = chunk.data
         pull.under_way.discard(chunk.index)
-        pull.contributors.add(session)
         pull.timeouts = 0
         if sum(map(len, pull.chunks.values())) < pull.length:
             return None
         self.cancel(chunk.kind, chunk.id)
         data = b"".join(pull.chunks[i] for i in range(len(pull.chunks)))
-        return Completed(chunk.kind, chunk.id, data, frozenset(pull.contributors))
+        return Completed(chunk.kind, chunk.id, data, session)
 
     def absent(self, session: int, kind: ObjectKind, name: bytes, now: float) -> None:
         """A peer says that it lacks an object."""
@@ -144,11 +153,16 @@ class Pulls:
     def pump(self, now: float) -> list[tuple[int, GetChunks]]:
         """Requests to send now: lost chunks again, missing ones as far as windows have room."""
         for session, flow in self._flows.items():
-            self._late(session, flow.expire(now))
+            self._late(session, flow.expire(now), now)
         requests: list[tuple[int, GetChunks]] = []
-        for (kind, name), pull in list(self._pulls.items())[:ACTIVE_LIMIT]:
+        active = held = 0
+        for (kind, name), pull in self._pulls.items():
+            if active and (active >= ACTIVE_LIMIT or held + pull.limit > ACTIVE_BYTES):
+                break
             if pull.source is None and not self._choose_source(pull, now):
                 continue
+            active += 1
+            held += pull.limit
             assert pull.source is not None
             flow = self._flows[pull.source]
             indices = pull.missing()[: flow.room]
@@ -164,7 +178,7 @@ class Pulls:
         times = [flow.deadline() for flow in self._flows.values()]
         times += [
             min(pull.sources.values())
-            for pull in list(self._pulls.values())[:ACTIVE_LIMIT]
+            for pull in self._pulls.values()
             if pull.source is None and pull.sources
         ]
         return min((time for time in times if time is not None), default=None)
@@ -183,7 +197,7 @@ class Pulls:
             return False
         # The peer with the most room: fast and idle ones first.
         pull.source = max(usable, key=lambda session: self._flows[session].room)
-        pull.timeouts = 0
+        pull.length = pull.known_length
         return True
 
     def _lost(self, chunks: Iterable[Wanted]) -> None:
@@ -192,7 +206,7 @@ class Pulls:
             if pull is not None:
                 pull.under_way.discard(index)
 
-    def _late(self, session: int, chunks: list[Wanted]) -> None:
+    def _late(self, session: int, chunks: list[Wanted], now: float) -> None:
         self._lost(chunks)
         for key in dict.fromkeys(chunk[:2] for chunk in chunks):
             pull = self._pulls.get(key)
@@ -200,17 +214,15 @@ class Pulls:
                 continue
             pull.timeouts += 1
             if pull.timeouts >= PATIENCE and len(pull.sources) > 1:
-                pull.sources.move_to_end(session)
-                self._flows[session].cancel(*key)
-                self._leave_source(pull)
-                pull.source = next(iter(pull.sources))
-                if pull.source not in self._flows:
-                    pull.source = None
+                # As if it had said that it lacks the object: the others have their turn first.
+                self.absent(session, *key, now)
 
     @staticmethod
     def _leave_source(pull: _Pull) -> None:
-        pull.source = None
+        pull.source = pull.length = None
+        pull.chunks.clear()
         pull.under_way.clear()
+        pull.asked_before.clear()
         pull.timeouts = 0
 
 

@@ -119,17 +119,18 @@ class Relay:
             self.offers[update.id] = Offer(update, {session})
         return None
 
-    def payload_came(self, payload: bytes) -> tuple[list[Update], list[tuple[Update, Rejected]]]:
-        """A payload was pulled; returns the updates that now wait, and those that it damns."""
+    def payload_came(self, payload: bytes) -> tuple[list[Update], list[tuple[Offer, Rejected]]]:
+        """A payload was pulled; returns the updates that now wait, and the offers that it damns."""
         name = content_id(payload)
-        accepted, damned = [], []
+        accepted: list[Update] = []
+        damned: list[tuple[Offer, Rejected]] = []
         for offer in [o for o in self.offers.values() if o.update.payload == name]:
             del self.offers[offer.update.id]
             try:
                 self.add_update(offer.update, payload)
             except Rejected as rejected:
                 self._remember_refused(offer.update.id)
-                damned.append((offer.update, rejected))
+                damned.append((offer, rejected))
             else:
                 accepted.append(offer.update)
         return accepted, damned
@@ -185,7 +186,7 @@ class Relay:
                 self._mempool.add_update(transaction, self._chain.state)
             elif isinstance(transaction, Transfer):
                 self._mempool.add_transfer(transaction, self._chain.state)
-        except Rejected:
+        except (Rejected, PoolFullError):
             self._remember_refused(transaction.id)
 
     def _remember_refused(self, transaction_id: bytes) -> None:

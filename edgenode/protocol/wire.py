@@ -21,7 +21,7 @@ HEADERS_LIMIT = BODY_LIMIT // HEADER_BYTES
 """Headers of one datagram (14)."""
 
 LOCATOR_LIMIT = 32
-"""Block ids of a locator: ten steps of one, then doubling, reach back 2^22 blocks."""
+"""Block ids of a locator: eleven steps of one, then doubling, reach back 2^21 blocks."""
 
 IDS_LIMIT = 32
 """Transaction ids of one status or request; a ward rarely has more waiting at a time."""
@@ -31,7 +31,10 @@ ADDRESSES_LIMIT = 32
 
 RANGES_LIMIT = 16
 CHUNKS_LIMIT = 64
-"""Chunks that one request may ask for, so that 30 bytes cannot call forth more than 70 kB."""
+"""Chunks that one request may ask for, so that its 106 to 196 bytes call forth 72 kB at most."""
+
+COOKIE_BYTES = 16
+"""128 bits that a stranger would have to guess."""
 
 PROTOCOL_VERSION = 1
 
@@ -85,28 +88,105 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Opens a session. `broadcast_port` is 0 for a node without a broadcast socket."""
+    """Opens a session. `broadcast_port` is 0 for a node without a broadcast socket.
+
+    `nonce` is random; the welcome repeats it, which shows that it is an answer and no recording.
+    """
 
     genesis: bytes
     tip: Tip
     broadcast_port: int
+    nonce: int
     version: int = PROTOCOL_VERSION
 
     def encode(self) -> bytes:
-        """104 bytes, the same as a welcome: an unproven address never gets more than it sent."""
-        return u16(self.version) + self.genesis + self.tip.encode() + u16(self.broadcast_port)
+        """128 bytes, as a welcome has: an unproven address never gets more than it sent."""
+        return b"".join(
+            (
+                u16(self.version),
+                self.genesis,
+                self.tip.encode(),
+                u16(self.broadcast_port),
+                u64(self.nonce),
+                bytes(COOKIE_BYTES),
+            )
+        )
 
     @classmethod
     def read(cls, reader: Reader) -> "Hello":
         """Inverse of `encode`; raises MalformedError."""
-        version = reader.u16("protocol version")
-        genesis = reader.take(32, "genesis id")
-        return cls(genesis, Tip.read(reader), reader.u16("broadcast port"), version)
+        version, genesis = reader.u16("protocol version"), reader.take(32, "genesis id")
+        hello = cls(
+            genesis,
+            Tip.read(reader),
+            reader.u16("broadcast port"),
+            reader.u64("nonce"),
+            version,
+        )
+        if any(reader.take(COOKIE_BYTES, "padding")):
+            raise MalformedError("the padding of a hello is not zero")
+        return hello
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome(Hello):
-    """Answers a hello with the same contents of the other side."""
+class Welcome:
+    """Answers a hello: the same of the other side, the hello's nonce, and a cookie.
+
+    The cookie is the sender's authentication of the address and session that it answers; it
+    keeps nothing else of the hello.
+    """
+
+    genesis: bytes
+    tip: Tip
+    broadcast_port: int
+    nonce: int
+    cookie: bytes
+    version: int = PROTOCOL_VERSION
+
+    def encode(self) -> bytes:
+        """128 bytes."""
+        return b"".join(
+            (
+                u16(self.version),
+                self.genesis,
+                self.tip.encode(),
+                u16(self.broadcast_port),
+                u64(self.nonce),
+                self.cookie,
+            )
+        )
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Welcome":
+        """Inverse of `encode`; raises MalformedError."""
+        version, genesis = reader.u16("protocol version"), reader.take(32, "genesis id")
+        return cls(
+            genesis,
+            Tip.read(reader),
+            reader.u16("broadcast port"),
+            reader.u64("nonce"),
+            reader.take(COOKIE_BYTES, "cookie"),
+            version,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Gives a welcome's cookie back, which makes the session on its sender's side."""
+
+    cookie: bytes
+    tip: Tip
+    broadcast_port: int
+
+    def encode(self) -> bytes:
+        """86 bytes."""
+        return self.cookie + self.tip.encode() + u16(self.broadcast_port)
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Confirm":
+        """Inverse of `encode`; raises MalformedError."""
+        cookie = reader.take(COOKIE_BYTES, "cookie")
+        return cls(cookie, Tip.read(reader), reader.u16("broadcast port"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +424,7 @@ class NewBlock:
 Message = (
     Hello
     | Welcome
+    | Confirm
     | Status
     | GetAddresses
     | Addresses
@@ -371,6 +452,7 @@ _KINDS: dict[int, type[Message]] = {
     11: GetTransactions,
     12: NewTransaction,
     13: NewBlock,
+    14: Confirm,
 }
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 

@@ -16,6 +16,7 @@ from edgenode.protocol.wire import (
     Address,
     Addresses,
     Chunk,
+    Confirm,
     Envelope,
     GetAddresses,
     GetChunks,
@@ -49,9 +50,15 @@ def le(number: int, length: int) -> bytes:
 CASES: dict[str, tuple[Message | Tip, int, dict[str, bytes]]] = {
     "Tip": (TIP, 0, {"head": HEAD, "height": le(0x01020304, 4), "work": le(0x0506, 32)}),
     "Hello and Welcome": (
-        Hello(OTHER, TIP, 7071),
+        Welcome(OTHER, TIP, 7071, 77, HEAD[:16]),
         0,
-        {"version": le(1, 2), "genesis": OTHER, "tip": TIP.encode(), "broadcast port": le(7071, 2)},
+        {"version": le(1, 2), "genesis": OTHER, "tip": TIP.encode(), "broadcast port": le(7071, 2),
+         "nonce": le(77, 8), "cookie": HEAD[:16]},
+    ),
+    "Confirm": (
+        Confirm(HEAD[:16], TIP, 7071),
+        0,
+        {"cookie": HEAD[:16], "tip": TIP.encode(), "broadcast port": le(7071, 2)},
     ),
     "Status": (
         Status(TIP, 5, 6, 7, (bytes(20), HEAD[:20])),
@@ -99,8 +106,8 @@ def test_a_message_has_the_documented_layout(heading):
 
 
 def test_a_welcome_has_the_bytes_of_a_hello():
-    assert Welcome(OTHER, TIP, 1).encode() == Hello(OTHER, TIP, 1).encode()
-    assert fixed_length(fields(table_under(TEXT, "Hello and Welcome"))) == 104
+    assert Welcome(OTHER, TIP, 1, 2, bytes(16)).encode() == Hello(OTHER, TIP, 1, 2).encode()
+    assert fixed_length(fields(table_under(TEXT, "Hello and Welcome"))) == 128
 
 
 def test_every_message_has_a_section():

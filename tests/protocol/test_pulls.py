@@ -50,7 +50,7 @@ def test_an_object_arrives_whole_whatever_is_lost(loss, size, length_known):
     data = random.Random(size).randbytes(size)
     done, _ = transfer(data, loss=loss, seed=size, length_known=length_known)
     assert done.data == data
-    assert done.contributors == {1}
+    assert done.source == 1
 
 
 def test_without_loss_every_chunk_is_sent_once():
@@ -67,7 +67,7 @@ def test_at_ten_percent_loss_little_more_is_sent_than_was_lost():
 
 def test_a_peer_that_says_nothing_is_left_for_one_that_answers():
     done, _ = transfer(bytes(50_000), loss=0.0, seed=1, peers=3, dead={1, 2})
-    assert done.contributors == {3}
+    assert done.source == 3
 
 
 def test_a_peer_that_lacks_the_object_is_left_for_another():
@@ -101,8 +101,56 @@ def test_an_object_longer_than_its_limit_is_not_taken():
     pulls.pump(0.0)
     giant = Chunk(ObjectKind.BLOCK, NAME, 2**32 - 1, 0, bytes(1024))
     assert pulls.chunk(1, giant, 0.1) is None
-    small = Chunk(ObjectKind.BLOCK, NAME, 10, 0, bytes(10))
-    assert pulls.chunk(1, small, 0.2).data == bytes(10)
+    assert pulls.pump(0.2) == [], "that peer is left alone for a while"
+    pulls.add_peer(2, Flow())
+    pulls.want(ObjectKind.BLOCK, NAME, None, 2000, [2])
+    assert [session for session, _ in pulls.pump(0.3)] == [2]
+    assert pulls.chunk(2, Chunk(ObjectKind.BLOCK, NAME, 10, 0, bytes(10)), 0.4).data == bytes(10)
+
+
+def test_a_peer_that_was_not_asked_cannot_spoil_an_object():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.add_peer(2, Flow())
+    pulls.want(ObjectKind.BLOCK, NAME, None, 5000, [1])
+    pulls.pump(0.0)
+    assert pulls.chunk(2, Chunk(ObjectKind.BLOCK, NAME, 2000, 0, bytes(1024)), 0.1) is None
+    done = pulls.chunk(1, Chunk(ObjectKind.BLOCK, NAME, 3, 0, b"abc"), 0.2)
+    assert (done.data, done.source) == (b"abc", 1)
+
+
+def test_a_peer_that_changes_its_mind_about_the_length_is_left():
+    pulls = Pulls()
+    for session in (1, 2):
+        pulls.add_peer(session, Flow())
+    pulls.want(ObjectKind.BLOCK, NAME, None, 5000, [1, 2])
+    ((first, _),) = pulls.pump(0.0)
+    assert pulls.chunk(first, Chunk(ObjectKind.BLOCK, NAME, 2000, 0, bytes(1024)), 0.1) is None
+    assert pulls.chunk(first, Chunk(ObjectKind.BLOCK, NAME, 2001, 1, bytes(977)), 0.1) is None
+    ((other, _),) = pulls.pump(0.2)
+    assert other != first
+    done = pulls.chunk(other, Chunk(ObjectKind.BLOCK, NAME, 3, 0, b"abc"), 0.3)
+    assert (done.data, done.source) == (b"abc", other)
+
+
+def test_what_is_not_wanted_any_more_is_not_pulled():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.want(ObjectKind.BLOCK, NAME, None, 5000, [1])
+    pulls.pump(0.0)
+    pulls.keep_only(set())
+    assert len(pulls) == 0
+    assert pulls.pump(10.0) == []
+
+
+def test_long_objects_are_pulled_few_at_a_time():
+    pulls = Pulls()
+    for session in range(1, 9):
+        pulls.add_peer(session, Flow())
+    for n in range(8):
+        name = bytes([n]) * 32
+        pulls.want(ObjectKind.PAYLOAD, name, 16 << 20, 16 << 20, range(1, 9))
+    assert len({request.id for _, request in pulls.pump(0.0)}) == 2
 
 
 def test_chunks_nobody_asked_for_are_ignored():

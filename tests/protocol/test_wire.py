@@ -18,6 +18,7 @@ from edgenode.protocol.wire import (
     Address,
     Addresses,
     Chunk,
+    Confirm,
     Envelope,
     GetAddresses,
     GetChunks,
@@ -41,6 +42,7 @@ u64 = st.integers(0, 2**64 - 1)
 hashes = st.binary(min_size=32, max_size=32)
 ids = st.lists(st.binary(min_size=20, max_size=20), max_size=IDS_LIMIT).map(tuple)
 tips = st.builds(Tip, hashes, u32, st.integers(0, 2**256 - 1))
+cookies = st.binary(min_size=16, max_size=16)
 headers = st.binary(min_size=HEADER_BYTES, max_size=HEADER_BYTES).map(Header.decode)
 kinds = st.sampled_from(ObjectKind)
 addresses = st.builds(
@@ -59,8 +61,9 @@ def chunks(draw):
 
 
 messages = st.one_of(
-    st.builds(Hello, hashes, tips, u16, u16),
-    st.builds(Welcome, hashes, tips, u16, u16),
+    st.builds(Hello, hashes, tips, u16, u64, u16),
+    st.builds(Welcome, hashes, tips, u16, u64, cookies, u16),
+    st.builds(Confirm, cookies, tips, u16),
     st.builds(Status, tips, u32, u32, u32, ids),
     st.just(GetAddresses()),
     st.builds(Addresses, st.lists(addresses, max_size=ADDRESSES_LIMIT).map(tuple)),
@@ -100,7 +103,7 @@ def test_a_cut_message_is_malformed(envelope, length):
 @settings(max_examples=500)
 @given(
     st.binary(max_size=1200)
-    | st.builds(lambda k, b: bytes([k]) + b, st.integers(0, 15), st.binary(max_size=1200))
+    | st.builds(lambda k, b: bytes([k]) + b, st.integers(0, 16), st.binary(max_size=1200))
 )
 def test_any_bytes_decode_to_the_message_that_codes_back_to_them_or_are_malformed(data):
     try:
