@@ -32,7 +32,7 @@ from edgenode.ledger.headers import Entry, UnknownParentError
 from edgenode.ledger.mempool import PoolFullError
 from edgenode.ledger.rules import Rejected
 from edgenode.ledger.transaction import Transfer, decode_transaction
-from edgenode.storage.chain import StoreFullError
+from edgenode.storage.chain import StoreError, StoreFullError
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ def build_app(service: GossipService) -> web.Application:
     app = web.Application(
         middlewares=[_errors], client_max_size=4 * PARAMETERS_LIMIT + REPORT_BYTES_LIMIT
     )
+    app[SERVICE] = service
     app.add_routes(
         [
             web.get("/v1/status", api.status),
@@ -78,21 +79,42 @@ def build_app(service: GossipService) -> web.Application:
     return app
 
 
+SERVICE: web.AppKey[GossipService] = web.AppKey("service", GossipService)
+
+
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except _Failure as failure:
-        return _answer({"error": failure.name, "detail": failure.detail}, failure.status)
-    except Rejected as rejected:
-        return _answer({"error": rejected.rule.value, "detail": rejected.detail}, 422)
-    except (StoreFullError, PoolFullError) as error:
-        return _answer({"error": "full", "detail": str(error)}, 507)
-    except web.HTTPRequestEntityTooLarge:
-        return _answer({"error": "too_large", "detail": "the body is too large"}, 413)
     except web.HTTPException as error:
-        name = "not_found" if error.status == 404 else "bad_request"
-        return _answer({"error": name, "detail": error.reason}, error.status)
+        status, name, detail = (
+            error.status,
+            _HTTP_NAMES.get(error.status, "bad_request"),
+            error.reason,
+        )
+    except (_Failure, Rejected, StoreError, PoolFullError, MissingDataError) as error:
+        status, name, detail = _described(error)
+        if name == "store_failed":
+            request.app[SERVICE].fail(error)
+    return _answer({"error": name, "detail": detail}, status)
+
+
+_HTTP_NAMES = {404: "not_found", 413: "too_large"}
+
+
+def _described(error: Exception) -> tuple[int, str, str]:
+    """Status, name and detail of a refusal."""
+    described = (503, "store_failed", str(error))
+    match error:
+        case _Failure():
+            described = (error.status, error.name, error.detail)
+        case Rejected():
+            described = (422, error.rule.value, error.detail)
+        case StoreFullError() | PoolFullError():
+            described = (507, "full", str(error))
+        case MissingDataError():
+            described = (404, "not_found", str(error))
+    return described
 
 
 class _Api:
@@ -146,10 +168,7 @@ class _Api:
         }
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
-        try:
-            fixed = self._chain.parameters_at(entry)[index]
-        except MissingDataError as error:
-            raise _Failure(404, "not_found", str(error)) from None
+        fixed = self._chain.parameters_at(entry)[index]
         match request.query.get("format", "float"):
             case "float":
                 scale_bits = self._chain.genesis.models[index].scale_bits

@@ -6,6 +6,7 @@ import secrets
 import socket as sockets
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +21,19 @@ from edgenode.ledger.chain import Chain
 from edgenode.ledger.hashes import content_id, display
 from edgenode.ledger.headers import Entry
 from edgenode.ledger.keys import SIGNATURE_BYTES, MemberKey
+from edgenode.ledger.rules import Rejected
 from edgenode.ledger.template import Template, Work
 from edgenode.ledger.transaction import Transfer, Update
+from edgenode.ledger.validation import base_age
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.links import Datagram
 from edgenode.protocol.node import HeadMoved, Node, PeerBlamed, PoolChanged, Refused
 from edgenode.protocol.wire import Address, Socket
-from edgenode.storage.chain import SqliteChainStore, StoreFullError
+from edgenode.storage.chain import SqliteChainStore, StoreError, StoreFullError
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 RECEIVE_BUFFER_BYTES = 1 << 20
 """Asked of the kernel for each socket: windows of 128 chunks from seven peers at once."""
@@ -69,7 +74,6 @@ class GossipService:
         self.member_key = member_key
         self.started = time.time()
         self.blocks_mined = 0
-        self.full = False
         self.node = Node(
             chain=chain,
             store=store,
@@ -84,6 +88,9 @@ class GossipService:
         self._transports: dict[Socket, asyncio.DatagramTransport] = {}
         self._changed = asyncio.Condition()
         self._wake = asyncio.Event()
+        self._failure: Exception | None = None
+        self._speaks_ipv6 = ":" in settings.sync[0]
+        self._seed_family = sockets.AF_UNSPEC if self._speaks_ipv6 else sockets.AF_INET
         self._full_logged = float("-inf")
         self._notices: set[asyncio.Task[None]] = set()
 
@@ -92,6 +99,7 @@ class GossipService:
 
         Raises:
             OSError: a socket cannot be bound; the text names it.
+            StoreError: the chain's store failed.
         """
         loop = asyncio.get_running_loop()
         for kind, (host, port) in (
@@ -106,6 +114,8 @@ class GossipService:
         resolving = asyncio.create_task(self._resolve_seeds())
         try:
             while True:
+                if self._failure is not None:
+                    raise self._failure
                 on_turn()
                 self._guarded(lambda: self.node.tick(self._now()))
                 await self._sleep()
@@ -176,6 +186,12 @@ class GossipService:
         base = self.chain.tree.get(base_id)
         if base is None:
             raise BaseUnknownError(f"block {display(base_id)} is not known")
+        # Before the parameters there are looked for, which for an old block would take long.
+        try:
+            base_age(self.chain.genesis, base_id, self.chain.head, self.chain.tree.get)
+        except Rejected as rejected:
+            self.node.refused[rejected.rule] += 1
+            raise
         current = self.chain.parameters_at(base)[index]
         delta = update_codec.difference(to_fixed(values, model.scale_bits), current)
         payload = update_codec.encode(delta, model.codec)
@@ -217,22 +233,27 @@ class GossipService:
 
     def datagram_received(self, kind: Socket, data: bytes, source: Address) -> None:
         """A datagram came in on one of the sockets."""
-        self._guarded(lambda: self.node.receive(kind, source, data, self._now()))
+        if self._guarded(lambda: self.node.receive(kind, source, data, self._now())):
+            self._wake.set()
+
+    def fail(self, error: Exception) -> None:
+        """End the service with this error; its successor mends what is damaged."""
+        self._failure = self._failure or error
         self._wake.set()
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    def _guarded(self, act: Callable[[], Result]) -> Result | None:
         """Let the node act; with a full disk it goes on without what could not be kept."""
         try:
-            act()
+            return act()
         except StoreFullError as error:
-            self.full = True
             if time.monotonic() - self._full_logged > FULL_LOG_INTERVAL:
                 self._full_logged = time.monotonic()
                 log.error("%s; new blocks and updates are not kept until there is room", error)
-        else:
-            self.full = False
+        except StoreError as error:
+            self.fail(error)
         finally:
             self._flush()
+        return None
 
     def _flush(self) -> None:
         datagrams, events = self.node.drain()
@@ -277,8 +298,12 @@ class GossipService:
 
     def _send(self, datagram: Datagram) -> None:
         transport = self._transports.get(datagram.socket)
-        if transport is not None:
-            transport.sendto(datagram.data, (datagram.address.host, datagram.address.port))
+        host, port = datagram.address
+        if transport is None or (":" in host and not self._speaks_ipv6):
+            return  # an IPv4 socket does not reach IPv6 addresses that others speak of
+        if self._speaks_ipv6 and ":" not in host:
+            host = f"::ffff:{host}"
+        transport.sendto(datagram.data, (host, port))
 
     async def _sleep(self) -> None:
         deadline = self.node.deadline()
@@ -299,7 +324,9 @@ class GossipService:
         while True:
             for host, port in self.settings.seeds:
                 try:
-                    found = await loop.getaddrinfo(host, port, type=sockets.SOCK_DGRAM)
+                    found = await loop.getaddrinfo(
+                        host, port, family=self._seed_family, type=sockets.SOCK_DGRAM
+                    )
                 except OSError as error:
                     log.warning("seed %s: %s", host, error)
                     continue
@@ -329,7 +356,9 @@ class _Receiver(asyncio.DatagramProtocol):
         self._kind = kind
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._service.datagram_received(self._kind, data, Address(addr[0], addr[1]))
+        # An IPv6 socket sees IPv4 senders as mapped addresses; a node has one name, not two.
+        host = addr[0].removeprefix("::ffff:")
+        self._service.datagram_received(self._kind, data, Address(host, addr[1]))
 
     def error_received(self, exc: Exception) -> None:
         # An ICMP answer to something sent earlier: that peer's silence says the same.
@@ -340,6 +369,8 @@ def _bound_socket(host: str, port: int) -> sockets.socket:
     family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
     udp = sockets.socket(family, sockets.SOCK_DGRAM)
     udp.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    if family == sockets.AF_INET6:
+        udp.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 0)  # "::" hears IPv4 as well
     udp.setblocking(False)
     try:
         udp.bind((host, port))

@@ -13,7 +13,7 @@ from edgenode.ledger.genesis import Genesis
 from edgenode.ledger.hashes import content_id
 from edgenode.ledger.headers import UnknownParentError
 from edgenode.ledger.rules import Rejected
-from edgenode.ledger.transaction import Coinbase
+from edgenode.ledger.transaction import Coinbase, Transfer, Update
 from edgenode.storage import salvage
 from edgenode.storage.chain import DamagedStoreError, SqliteChainStore
 from edgenode.tasks.registry import find_task
@@ -54,8 +54,8 @@ def open_chain(
 ) -> tuple[Chain, SqliteChainStore]:
     """Open the chain's store and load the chain.
 
-    A damaged store is renamed, and what is legible of it goes through full validation into a
-    new one; what is not comes from the peers.
+    What is legible of a damaged store goes through full validation into a new one, which takes
+    its place; what is not comes from the peers.
 
     Raises:
         StartError: the genesis parameters are not the ward's.
@@ -63,14 +63,23 @@ def open_chain(
     """
     settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = settings.directory / "chain.db"
+    salvaged = settings.directory / "chain.db.salvaged"
+    salvage.finish(path, salvaged)
     try:
         return _load(path, genesis, parameters)
     except (DamagedStoreError, MissingDataError, UnknownParentError) as error:
-        aside = salvage.put_aside(path)
-        log.error("the chain's store is damaged (%s); it is kept as %s", error, aside)
-    chain, store = _load(path, genesis, parameters)
-    _salvage(aside, chain)
-    return chain, store
+        log.error("the chain's store is damaged (%s); salvaging what is legible", error)
+    # Beside the damaged store first: should the power fail now, nothing is lost.
+    chain, store = _load(salvaged, genesis, parameters)
+    _salvage(path, chain, store)
+    store.close()
+    aside = salvage.replace_damaged(path, salvaged)
+    log.warning(
+        "salvaged the chain up to height %d, the rest comes from peers; the damaged store is %s",
+        chain.head.height,
+        aside,
+    )
+    return _load(path, genesis, parameters)
 
 
 def _load(
@@ -87,18 +96,26 @@ def _load(
         raise
 
 
-def _salvage(aside: Path, chain: Chain) -> None:
+def _salvage(damaged: Path, chain: Chain, store: SqliteChainStore) -> None:
+    """Take over what is legible: blocks through full validation, then what waited for one."""
     now = int(time.time())
-    for block in sorted(salvage.read_blocks(aside), key=_claimed_height):
+    for block in sorted(salvage.read_blocks(damaged), key=_claimed_height):
         try:
             chain.add_block(block, now)
         except (Rejected, UnknownParentError) as error:
-            log.warning("a block of %s is left out: %s", aside, error)
-    for payload in salvage.read_payloads(aside):
-        if chain.lacks_payload(content_id(payload)):
+            log.warning("a block of %s is left out: %s", damaged, error)
+    waiting = list(salvage.read_waiting(damaged))
+    named = {t.payload: t for t in waiting if isinstance(t, Update)}
+    for payload in salvage.read_payloads(damaged):
+        name = content_id(payload)
+        if chain.lacks_payload(name):
             chain.add_payload(payload)
+        if name in named:
+            store.add_waiting(named[name], payload)
+    for transaction in waiting:
+        if isinstance(transaction, Transfer):
+            store.add_waiting(transaction, None)
     chain.advance()
-    log.warning("salvaged the chain up to height %d; the rest comes from peers", chain.head.height)
 
 
 def _claimed_height(block: Block) -> int:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgenode.ledger.encoding import Reader, u8, u32, u64
+from edgenode.ledger.encoding import MalformedError, Reader, u8, u32, u64
 from edgenode.ledger.keys import PUBLIC_KEY_BYTES, is_public_key
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.transaction import Transfer
 
 AMOUNT_LIMIT = 2**64 - 1
+UNDO_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class AccountsUndo:
 
     def encode(self) -> bytes:
         """Bytes for the store."""
-        return u8(1) + b"".join(
+        return u8(UNDO_FORMAT) + b"".join(
             (
                 u32(len(self.before)),
                 *(key + u64(a.balance) + u64(a.sequence) for key, a in self.before.items()),
@@ -99,7 +100,8 @@ class AccountsUndo:
     def decode(cls, data: bytes) -> "AccountsUndo":
         """Inverse of `encode`; raises MalformedError."""
         reader = Reader(data)
-        reader.u8("undo format")
+        if (found := reader.u8("undo format")) != UNDO_FORMAT:
+            raise MalformedError(f"undo record of format {found}, not {UNDO_FORMAT}")
         before = {}
         for _ in range(reader.u32("number of accounts")):
             key = reader.take(PUBLIC_KEY_BYTES, "key")

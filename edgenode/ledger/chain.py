@@ -10,7 +10,14 @@ from edgenode.ledger.block import Block
 from edgenode.ledger.genesis import Genesis
 from edgenode.ledger.hashes import content_id, display
 from edgenode.ledger.header import Header
-from edgenode.ledger.headers import Entry, HeaderTree, branch, check_clock, fork_point
+from edgenode.ledger.headers import (
+    Entry,
+    HeaderTree,
+    UnknownParentError,
+    branch,
+    check_clock,
+    fork_point,
+)
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.store import ChainStore, Connected, Switch
 from edgenode.ledger.transaction import Coinbase, Update
@@ -258,9 +265,19 @@ class Chain:
     # How it is done
 
     def _load(self) -> None:
+        orphans = []
         for header in self._store.headers():
-            self._extend_tips(self.tree.restore(header))
-        for block_id in self._store.active():
+            try:
+                self._extend_tips(self.tree.restore(header))
+            except UnknownParentError:
+                # Bodies come in any order while catching up, headers are stored with them only:
+                # the power went before the parent came. Its peers still have it.
+                orphans.append(header.id)
+        active = self._store.active()
+        for block_id in orphans:
+            if block_id not in active:
+                self._store.drop_block(block_id)
+        for block_id in active:
             entry = self.tree.get(block_id)
             if entry is None or entry.parent is not self.head:
                 raise MissingDataError(

@@ -11,6 +11,8 @@ PUBLIC_KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 SEED_BYTES = 32
 
+COFACTOR = 8
+
 NOBODY = bytes(PUBLIC_KEY_BYTES)
 """Stands where no member is meant: the genesis coinbase."""
 
@@ -44,9 +46,11 @@ class MemberKey:
 @lru_cache(maxsize=1024)  # decoding a point costs a square root; a ward has hundreds of members
 def _public_key(public: bytes) -> EccKey | None:
     try:
-        return eddsa.import_public_key(public)
+        key = eddsa.import_public_key(public)
     except ValueError:
         return None
+    # For a point of small order anybody can make signatures that verify.
+    return None if (key.pointQ * COFACTOR).is_point_at_infinity() else key
 
 
 def is_public_key(public: bytes) -> bool:

@@ -7,7 +7,7 @@ from edgenode.ledger.genesis import Genesis
 from edgenode.ledger.headers import Entry
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.transaction import Coinbase, Transaction, Transfer, Update
-from edgenode.ledger.validation import Once, State, check_update, update_age
+from edgenode.ledger.validation import Once, State, base_age, check_update
 
 TRANSFERS_LIMIT = 4096
 """Waiting transfers, sixteen full blocks of them; they cost memory, and anyone with coins may
@@ -54,7 +54,7 @@ class Mempool:
             Rejected: it violates a rule on top of `state`, or repeats one that waits.
         """
         check_update(self._genesis, update)
-        update_age(self._genesis, update, state.entry, self._lookup)
+        base_age(self._genesis, update.base, state.entry, self._lookup)
         if update.once in state.counted:
             raise Rejected(Rule.UPDATE_REPEATED, "the member's update on this base is counted")
         if self._once.get(update.once, update.id) != update.id:
@@ -109,7 +109,7 @@ class Mempool:
                 if update.once not in state.counted:
                     dropped.append((update, rejected))
         books = Bookkeeping(state.accounts)
-        for transfer in transfers:
+        for transfer in transfers[:TRANSFERS_LIMIT]:
             try:
                 books.transfer(transfer, self._genesis.id)
             except Rejected as rejected:
@@ -123,7 +123,7 @@ class Mempool:
         """The transactions of the next block: freshest updates first, then transfers in order."""
 
         def age(update: Update) -> int:
-            return update_age(self._genesis, update, state.entry, self._lookup)
+            return base_age(self._genesis, update.base, state.entry, self._lookup)
 
         updates = sorted(self._updates.values(), key=lambda update: (age(update), update.id))
         transfers = list(self._transfers.values())

@@ -13,7 +13,7 @@ EXTRANONCE_OFFSET = 5
 """Where a coinbase's extranonce starts: after kind and height, so that a miner can splice it."""
 
 MODELS_LIMIT = 8
-"""Models of one ward; with it a coinbase stays below one datagram (78 + 8·46 bytes)."""
+"""Models of one ward; with it a coinbase stays below one datagram (54 + 8·46 bytes)."""
 
 
 class Kind(IntEnum):

@@ -118,15 +118,15 @@ def check_payload(model: Model, update: Update, payload: bytes) -> Fixed:
         raise Rejected(Rule.PAYLOAD_CODING, str(error)) from None
 
 
-def update_age(
-    genesis: Genesis, update: Update, parent: Entry, lookup: Callable[[bytes], Entry | None]
+def base_age(
+    genesis: Genesis, base_id: bytes, parent: Entry, lookup: Callable[[bytes], Entry | None]
 ) -> int:
-    """How many blocks the update's base lies behind `parent`, the block it is to build on.
+    """How many blocks an update's base lies behind `parent`, the block it is to build on.
 
     Raises:
         Rejected: the base is no ancestor, or too far back.
     """
-    base = lookup(update.base)
+    base = lookup(base_id)
     if base is not None and parent.height - base.height >= len(genesis.discounts):
         raise Rejected(
             Rule.UPDATE_BASE_STALE,
@@ -136,7 +136,7 @@ def update_age(
     for age, ancestor in zip(range(len(genesis.discounts)), parent.lineage(), strict=False):
         if ancestor is base:
             return age
-    raise Rejected(Rule.UPDATE_BASE_UNKNOWN, f"base {display(update.base)} is not in this chain")
+    raise Rejected(Rule.UPDATE_BASE_UNKNOWN, f"base {display(base_id)} is not in this chain")
 
 
 def aggregate(
@@ -209,7 +209,7 @@ def evolve(
     by_model: list[list[tuple[Update, Fixed, int]]] = [[] for _ in genesis.models]
     for update in updates:
         model = check_update(genesis, update)
-        age = update_age(genesis, update, state.entry, lookup)
+        age = base_age(genesis, update.base, state.entry, lookup)
         if update.once in counted:
             raise Rejected(Rule.UPDATE_REPEATED, "the member's update on this base is counted")
         counted.add(update.once)

@@ -94,11 +94,15 @@ class SqliteChainStore:
         self.path = str(path)
         with _translated(self.path):
             self._db = sqlite3.connect(self.path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            # FULL: a commit that returned is on the disk, also when power fails next.
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._check_intact()
-            self._open_format(genesis_id)
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                # FULL: a commit that returned is on the disk, also when power fails next.
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._check_intact()
+                self._open_format(genesis_id)
+            except BaseException:
+                self._db.close()
+                raise
 
     def close(self) -> None:
         """Close the database; what was written stays written without it."""
