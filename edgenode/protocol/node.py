@@ -308,7 +308,9 @@ class Node:
             else:
                 self._take_payload(done, now)
         except MalformedError as error:
-            self._blame_sender(done, f"malformed: {error}", now)
+            malformed = Rejected(Rule.MALFORMED, str(error))
+            self._refuse(done.kind.name.lower(), malformed, self._sender(done))
+            self._blame_sender(done, str(malformed), now)
         except Rejected as rejected:
             self._refuse(done.kind.name.lower(), rejected, self._sender(done))
             if rejected.rule not in catch_up.NOT_THE_PEERS_FAULT:
