@@ -1,19 +1,15 @@
 """Any process of any box is killed at any moment, fifty times in a row; nothing is lost."""
 
 import contextlib
-import hashlib
 import re
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from datasets import recordings
 from demo.ward import SERVICES
-from edgenode.storage.samples_reader import BEGINNING, SampleReader
-from edgenode.tasks.stream import SampleBlock
+from tests.ward.samples import SamplesRead
 from tests.ward.wards import (
     NO_ANSWER,
     Fate,
@@ -35,16 +31,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(1200)]
 
 KILLS = 50
 PEOPLE = ((1, 2), (3, 4), (5, 6), (7, 8))
-RECORDINGS = Path(__file__).parent.parent.parent / "var" / "recordings.npz"
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    if RECORDINGS.exists():
-        return RECORDINGS
-    path = tmp_path_factory.mktemp("recordings") / "recordings.npz"
-    assert recordings.main(["--out", str(path)]) == 0
-    return path
 
 
 class Witness:
@@ -115,30 +101,6 @@ class Witness:
         assert len(seen) > 0
         assert now[: len(seen)] == seen
         assert sum(samples for samples, _ in now) >= self.samples_reported > 0
-
-
-class SamplesRead:
-    """What can be read of a box's samples: their number and digest, for each record in order."""
-
-    def __init__(self, box):
-        self.records = []
-        self._path = box.directory / "state" / "samples" / "samples.db"
-        self._cursor = BEGINNING
-
-    def read(self):
-        reader = SampleReader(self._path)
-        try:
-            while True:
-                records, self._cursor = reader.read_after(self._cursor, 500)
-                if not records:
-                    return self.records
-                for record in records:
-                    samples = isinstance(record, SampleBlock)
-                    content = record.values.tobytes() if samples else repr(record).encode()
-                    digest = hashlib.sha256(content).digest()
-                    self.records.append((len(record.values) if samples else 0, digest))
-        finally:
-            reader.close()
 
 
 def known_updates(ward, witness, where, last=None):

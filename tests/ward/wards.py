@@ -77,7 +77,8 @@ def ward_of(boxes, *, before=None, start=True, people=None, **plan):
         if start:
             ward.start()
         yield ward
-        assert ward.supervisor.failures() == []
+        failures = ward.supervisor.failures()
+        assert not failures, failures
     finally:
         ward.close()
         shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,124 @@
+"""Wards whose network is cut in two, or loses every tenth datagram."""
+
+import pytest
+
+from tests.ward.network import network
+from tests.ward.wards import (
+    Fate,
+    Program,
+    agreed,
+    asked,
+    assert_no_update_counts_twice,
+    chain_of,
+    fate,
+    grown,
+    height,
+    start_mining,
+    stop_mining,
+    until,
+    ward_of,
+)
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(900)]
+
+
+def test_two_halves_of_a_cut_ward_join_on_one_head_within_two_blocks():
+    with network(4) as net, ward_of(4, before=lambda ward: net.place(ward.boxes)) as ward:
+        grown(ward.boxes, 2)
+        until(lambda: all(len(box.client.peers()) == 3 for box in ward.boxes), "all sessions")
+        halves = ward.boxes[:2], ward.boxes[2:]
+        # An update that both halves know when the cut comes: each will count it.
+        stop_mining(ward, ward.boxes)
+        both = Program(ward.boxes[0], 1)
+        known = until(both.submit, "the update to be taken")
+        until(lambda: all(known in box.client.mempool() for box in ward.boxes), "all to know it")
+        start = height(ward.boxes[0])
+        net.cut()
+        start_mining(ward, ward.boxes)
+
+        programs = [Program(half[0], n) for n, half in enumerate(halves)]
+        for goal in (start + 3, start + 10, start + 20):
+            until(lambda g=goal: all(height(half[0]) >= g for half in halves), f"height {goal}")
+            for program in programs:
+                program.submit()
+        sides = [chain_of(half[0]) for half in halves]
+        assert sides[0][start].id != sides[1][start].id, "the halves went their own ways"
+        for blocks in sides:
+            assert [u.id for b in blocks for u in b.updates].count(known) == 1
+
+        net.join()
+        heard = {box.name: from_afar(box, halves) for box in ward.boxes}
+        until(
+            lambda: any(from_afar(box, halves) > heard[box.name] for box in ward.boxes),
+            "the halves to hear of each other",
+            pause=0.02,
+        )
+        contact = max(height(box) for box in ward.boxes)
+        joined = until(lambda: one_chain(ward.boxes), "one chain", pause=0.02)
+        assert joined <= contact + 2
+        agreed(ward)
+        blocks = chain_of(ward.boxes[0])
+        assert_no_update_counts_twice(blocks)
+        assert [u.id for b in blocks for u in b.updates].count(known) == 1
+        assert {b.id for b in blocks} >= {b.id for b in sides[0]} or {b.id for b in blocks} >= {
+            b.id for b in sides[1]
+        }
+        for half, program in zip(halves, programs, strict=True):
+            fates = {fate(ward, half[0], *each) for each in program.acknowledged.items()}
+            assert fates <= {Fate.COUNTED, Fate.WAITS, Fate.BASE_UNKNOWN}, fates
+        assert sum(box.client.status().reorganisations for box in ward.boxes) >= 2
+
+
+def from_afar(box, halves):
+    """Datagrams that a box has received from boxes of the other half."""
+    there = halves[1] if box in halves[0] else halves[0]
+    addresses = {f"{other.host}:{other.sync}" for other in there}
+    return sum(
+        peer.datagrams_received for peer in asked(box.client.peers) if peer.address in addresses
+    )
+
+
+def one_chain(boxes):
+    """The height of the highest box, if the chains of all are the same as far as they go."""
+    heights = [height(box) for box in boxes]
+    common = {box.client.block(min(heights)).id for box in boxes}
+    return max(heights) if len(common) == 1 else None
+
+
+def test_a_ward_that_loses_every_tenth_datagram_learns_and_loses_no_update():
+    with (
+        network(4) as net,
+        ward_of(4, before=lambda ward: net.place(ward.boxes), spacing=2) as ward,
+    ):
+        net.lose(10)
+        grown(ward.boxes, 2)
+        programs = [Program(box, n) for n, box in enumerate(ward.boxes)]
+        start = height(ward.boxes[0])
+        while height(ward.boxes[0]) < start + 12:
+            for program in programs:
+                program.submit()
+            grown(ward.boxes[:1], 1)
+        until(
+            lambda: all(
+                fate(ward, program.box, *each) is not Fate.WAITS
+                for program in programs
+                for each in program.acknowledged.items()
+            ),
+            "all updates to be counted",
+        )
+        agreed(ward)
+        fates = [
+            fate(ward, program.box, *each)
+            for program in programs
+            for each in program.acknowledged.items()
+        ]
+        # What is not counted was trained from a block that lost: nothing is stale or missing.
+        assert set(fates) <= {Fate.COUNTED, Fate.BASE_UNKNOWN}, fates
+        assert fates.count(Fate.COUNTED) > 0.8 * len(fates)
+        blocks = chain_of(ward.boxes[3])
+        assert_no_update_counts_twice(blocks)
+        members = {u.member for block in blocks for u in block.updates}
+        assert members == {box.key.public.hex() for box in ward.boxes}
+        for lost, arrived in net.lost():
+            assert arrived > 500
+            assert 0.05 < lost / (lost + arrived) < 0.15

@@ -1,0 +1,107 @@
+"""A box whose disk is full refuses clearly, corrupts nothing, and goes on when there is room."""
+
+import contextlib
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from edgenode.api.client import ApiError
+from tests.conftest import require_root, require_tool
+from tests.ward.wards import (
+    Program,
+    agreed,
+    asked,
+    assert_no_update_counts_twice,
+    assert_same_chain_bit_for_bit,
+    assert_sound,
+    chain_of,
+    counted,
+    grown,
+    height,
+    log_of,
+    until,
+    ward_of,
+)
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+
+
+@contextmanager
+def small_disks():
+    """Gives what mounts a disk of 12 MB at a directory; unmounts in the end."""
+    mount = require_tool("mount", "mount")
+    require_root("mount a small disk")
+    mounted = []
+
+    def make(directory):
+        directory.mkdir()
+        command = [mount, "-t", "tmpfs", "-o", "size=12m,mode=0700", "none", directory]
+        subprocess.run(command, check=True)
+        mounted.append(directory)
+
+    try:
+        yield make
+    finally:
+        for directory in mounted:
+            subprocess.run(["umount", "--lazy", directory], check=False)
+
+
+def fill(directory):
+    """Leave no room on the disk."""
+    with (directory / "ballast").open("wb", buffering=0) as ballast:
+        for size in (1 << 16, 1 << 12, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    ballast.write(bytes(size))
+    return directory / "ballast"
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])
+def test_a_full_disk_refuses_clearly_and_the_box_goes_on_when_there_is_room(killed):
+    with (
+        small_disks() as disk,
+        ward_of(2, before=lambda ward: disk(ward.boxes[0].directory / "state")) as ward,
+    ):
+        box, other = ward.boxes
+        program, others_program = Program(box, 1), Program(other, 2)
+        kept = until(program.submit, "an update to be taken")
+        until(lambda: counted(other, kept), "it to be counted")
+        ballast = fill(box.directory / "state")
+
+        def refused():
+            try:
+                program.submit()
+                others_program.submit()
+            except ApiError as error:
+                return error
+            return None
+
+        error = until(refused, "the full disk to be refused", pause=0.3)
+        assert (error.status, error.name) == (507, "full"), error
+        assert "no room" in error.detail
+        until(lambda: "no room left on the disk" in log_of(box), "the log to say it")
+        # The rest of the ward goes on, and the full box goes on answering.
+        grown([other], 3)
+        until(others_program.submit, "the other box to take an update")
+        stuck = asked(box.client.head)
+        assert stuck.height <= height(other)
+        if killed:
+            unit = ward.supervisor.unit(box.unit_name("gossip"))
+            starts = unit.starts
+            ward.supervisor.kill(unit.name)
+            until(lambda: unit.starts > starts, "the service to be started again")
+            with contextlib.suppress(AssertionError):
+                until(box.client.head, "the box to answer", patience=10)
+        ballast.unlink()
+        grown(ward.boxes, 2)
+        again = until(program.submit, "an update to be taken again")
+        until(lambda: counted(other, again), "it to be counted")
+        agreed(ward)
+        assert box.client.block(stuck.height).id in {stuck.id, other.client.block(stuck.height).id}
+        assert_same_chain_bit_for_bit(box, other)
+        assert_no_update_counts_twice(chain_of(box))
+        assert counted(box, kept)
+        assert_sound(box)
+        assert not list((box.directory / "state").glob("**/*damaged*"))
+        assert "Traceback" not in log_of(box)
