@@ -18,7 +18,7 @@ from edgenode.ledger.genesis import GenesisError
 from edgenode.ledger.keys import MemberKey
 from edgenode.services import notify
 from edgenode.services.config import EXIT_BAD_FILE, start
-from edgenode.storage.chain import DamagedStoreError, StoreError
+from edgenode.storage.chain import DamagedStoreError, StoreError, StoreFullError
 from edgenode.storage.genesis import read_genesis
 from edgenode.storage.keyfile import KeyFileError, read_key
 
@@ -33,14 +33,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Raises:
         SystemExit: always in the end; status 0 when it was told to stop, 5 when a file that it
-            needs is unusable, 1 when its store was found damaged and another start mends it.
+            needs is unusable, 1 when its store was found damaged and another start mends it, or
+            when the disk is full and another start may find room.
     """
     settings = start("gossip", argv).gossip
     try:
         service = _prepare(settings)
         asyncio.run(_serve(service))
-    except DamagedStoreError as error:
-        # Found while running; the next start puts the store aside and salvages it.
+    except (DamagedStoreError, StoreFullError) as error:
+        # Damage found while running: the next start puts the store aside and salvages it.
         print(f"edgenode-gossip: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(1) from None
     except (StartError, GenesisError, KeyFileError, StoreError, OSError) as error:

@@ -71,8 +71,10 @@ def _translated(path: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
-        if code == sqlite3.SQLITE_FULL:
+        extended = getattr(error, "sqlite_errorcode", 0)
+        code = extended & 0xFF
+        # No room for the log's index is no damage: it is how opening meets a full disk.
+        if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_SHMSIZE:
             raise StoreFullError(f"no room left on the disk of {path}") from error
         if code in _DAMAGE:
             raise DamagedStoreError(f"{path}: {error}") from error
