@@ -147,6 +147,17 @@ class Chain:
                     return Wanted(tuple(blocks[:limit]), tuple(updates[:limit]))
         return Wanted(tuple(dict.fromkeys(blocks)), tuple(dict.fromkeys(updates)))
 
+    def beside(self, depth: int) -> list[Block]:
+        """Stored blocks beside the chain, up to `depth` below the head; parents first."""
+        found: dict[bytes, Entry] = {}
+        for tip in self._tips.values():
+            for entry in tip.lineage():
+                if self.is_active(entry) or entry.height < self.head.height - depth:
+                    break
+                found[entry.id] = entry
+        stored = (self._store.block(e.id) for e in sorted(found.values(), key=lambda e: e.height))
+        return [block for block in stored if block is not None]
+
     def parameters_at(self, entry: Entry) -> tuple[Fixed, ...]:
         """The parameters of every model at a block of the chain or beside it.
 
@@ -448,7 +459,8 @@ class Chain:
             self.genesis.models, states, self._genesis_parameters, strict=True
         ):
             data = self._store.parameters(state.root)
-            if data is not None:
+            # A bit that the disk has flipped would split this node from its ward: computed anew.
+            if data is not None and content_id(data) == state.root:
                 kept.append(from_bytes(data, model.parameters))
             elif state.root.hex() == model.root:
                 kept.append(initial)

@@ -360,6 +360,8 @@ class Node:
             data = None if block is None else block.encode()
         else:
             data = self.chain.payload(name)
+            if data is not None and content_id(data) != name:
+                return None  # the disk has altered it, and it would pass for this node's forgery
         if data is not None:
             self._served[key] = data
             if len(self._served) > SERVED_LIMIT:

@@ -18,6 +18,10 @@ OFFERED_LIMIT = 256
 REFUSED_LIMIT = 4096
 """Ids of refused transactions that are remembered, so that they are judged once."""
 
+UNDONE_DEPTH = 64
+"""Blocks below the head down to which a start looks for what a reorganisation has undone: as many
+as an update may be old in any ward, and more than transfers need."""
+
 NOT_THE_PEERS_FAULT = {
     Rule.UPDATE_BASE_UNKNOWN,
     Rule.UPDATE_BASE_STALE,
@@ -68,6 +72,9 @@ class Relay:
         for transaction in kept:
             self._restore(transaction)
         store.drop_waiting([t.id for t in kept if t.id not in mempool])
+        for block in chain.beside(UNDONE_DEPTH):
+            for transaction in block.transactions:
+                self._take_undone(transaction)
 
     def knows(self, transaction_id: bytes) -> bool:
         """Whether there is nothing to learn about this transaction."""
@@ -179,6 +186,24 @@ class Relay:
             except Rejected:
                 del self.offers[offer.update.id]
         return dropped
+
+    def _take_undone(self, transaction: Transaction) -> None:
+        """Let what a block beside the chain holds wait again, should it still hold.
+
+        The chain gives such a block up in one step and the mempool takes its transactions back
+        in another; the power may have gone in between.
+        """
+        if isinstance(transaction, Coinbase) or transaction.id in self._mempool:
+            return
+        try:
+            if isinstance(transaction, Transfer):
+                self.add_transfer(transaction)
+                return
+            payload = self._chain.payload(transaction.payload)
+            if payload is not None:
+                self.add_update(transaction, payload)
+        except (Rejected, PoolFullError):
+            return  # counted in the chain, most likely; if not, too old or another waits
 
     def _restore(self, transaction: Transaction) -> None:
         try:

@@ -1,0 +1,87 @@
+"""A node that was interrupted in the middle of a change loses nothing that it had acknowledged."""
+
+import random
+
+import pytest
+
+from edgenode.ledger.chain import Chain
+from edgenode.ledger.mempool import Mempool
+from edgenode.protocol.node import HeadMoved
+from edgenode.protocol.relay import Relay
+from edgenode.sim.ward import Ward
+from edgenode.storage.chain import StoreFullError
+from tests.ledger.builder import ALICE, BOB, CAROL, NOW, Bench, initial_parameters
+
+
+def restarted(bench):
+    """The chain and mempool that a start makes of the store."""
+    chain = Chain(bench.genesis, (initial_parameters(),), bench.store)
+    mempool = Mempool(bench.genesis, chain.tree.get)
+    return chain, mempool, Relay(chain, mempool, bench.store)
+
+
+def test_what_a_reorganisation_undid_waits_again_if_the_power_went_before_it_could():
+    bench, other = Bench(), Bench()
+    bench.grow(1)
+    other.add(bench.chain.block(bench.chain.at(1).id))
+    update, payload = bench.update(ALICE)
+    transfer = bench.transfer(ALICE, BOB, 10, 0)
+    bench.chain.add_payload(payload)
+    undone = bench.add(bench.block(update, transfer))
+    for seconds in (80, 80):
+        bench.chain.add_block(other.add(other.block(miner=BOB, seconds=seconds)), NOW)
+    change, _ = bench.chain.advance()
+    assert [block.id for block in change.disconnected] == [undone.id]
+    # Here the power goes: the relay never heard of the change.
+    chain, mempool, _ = restarted(bench)
+    assert chain.head is not None
+    assert set(mempool.ids()) == {update.id, transfer.id}
+    assert {t.id for t in bench.store.waiting()} == {update.id, transfer.id}
+
+
+def test_what_the_chain_counts_does_not_wait_again_because_a_lost_block_holds_it_too():
+    bench, other = Bench(), Bench()
+    bench.grow(1)
+    other.add(bench.chain.block(bench.chain.at(1).id))
+    update, payload = bench.update(ALICE)
+    for each in (bench, other):
+        each.chain.add_payload(payload)
+    bench.add(bench.block(update))
+    bench.chain.add_block(other.add(other.block(update, miner=BOB, seconds=80)), NOW)
+    bench.chain.add_block(other.add(other.block(miner=CAROL, seconds=80)), NOW)
+    assert bench.chain.advance()[0] is not None
+    _, mempool, _ = restarted(bench)
+    assert mempool.ids() == []
+
+
+def test_a_node_says_that_its_head_moved_though_the_disk_is_full_for_its_mempool():
+    ward = Ward(2, 3)
+    box = ward.boxes[0]
+    assert ward.run_until(lambda: len(box.running.mempool) > 0, 2000)
+    head = box.running.chain.head
+
+    def full(_):
+        raise StoreFullError("no room")
+
+    box.store.drop_waiting = full
+    box.events.clear()
+    with pytest.raises(StoreFullError):
+        ward.run(2000)
+    events = box.events + box.running.drain()[1]
+    moved = [event for event in events if isinstance(event, HeadMoved)]
+    assert box.running.chain.head is not head
+    assert moved[-1].change.new is box.running.chain.head
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parameters_that_the_disk_has_altered_are_computed_anew(seed):
+    bench = Bench()
+    for _ in range(3):
+        bench.round(ALICE, BOB, delta=random.Random(seed).randrange(1, 1000))
+    right = bench.parameters()
+    root = bench.chain.state.models[0].root
+    altered = bytearray(bench.store.parameters(root))
+    altered[random.Random(seed).randrange(len(altered))] ^= 1
+    bench.store._db.execute("UPDATE parameters SET raw = ? WHERE root = ?", (bytes(altered), root))
+    chain, _, _ = restarted(bench)
+    assert [int(value) for value in chain.state.parameters[0]] == right
