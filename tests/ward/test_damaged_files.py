@@ -1,10 +1,8 @@
 """Stores that were cut short while a box was off, and configurations with a typo."""
 
 import os
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,9 @@ from tests.ward.wards import (
     agreed,
     assert_same_chain_bit_for_bit,
     assert_sound,
+    chain_path,
     counted,
+    fold_log,
     grown,
     height,
     log_of,
@@ -26,14 +26,6 @@ from tests.ward.wards import (
 )
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
-
-
-def folded(path):
-    """Have the write-ahead log in the database itself, so that cutting it cuts the data."""
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        database.execute("PRAGMA journal_mode = DELETE")
-    return path.stat().st_size
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +54,8 @@ def test_a_chain_store_that_was_cut_short_is_salvaged_and_completed_by_the_other
     victim, other = ward.boxes
     grown(ward.boxes, 1)
     ward.stop_box(victim)
-    path = victim.directory / "state" / "gossip" / "chain.db"
-    size = folded(path)
+    path = chain_path(victim)
+    size = fold_log(path)
     os.truncate(path, cut(size))
     before = set(path.parent.glob("chain.db.damaged-*"))
     logged = len(log_of(victim))
@@ -86,7 +78,7 @@ def test_a_log_of_the_chain_store_that_was_cut_short_costs_only_what_was_in_it(w
     victim, other = ward.boxes
     grown(ward.boxes, 2)
     ward.stop_box(victim, kill=True)
-    wal = victim.directory / "state" / "gossip" / "chain.db-wal"
+    wal = chain_path(victim).with_name("chain.db-wal")
     os.truncate(wal, wal.stat().st_size * 2 // 3)
     ward.start_box(victim)
     grown(ward.boxes, 2)
@@ -111,7 +103,7 @@ def test_a_sample_store_that_was_cut_short_is_salvaged_and_collecting_goes_on(re
             until(lambda n=enough: path.exists() and stored() > n, "samples to be stored")
             ward.supervisor.stop([unit.name])
             seen = SamplesRead(box).read()
-            size = folded(path)
+            size = fold_log(path)
             os.truncate(path, cut(size))
             logged = len(log_of(box, "collector"))
             ward.supervisor.start(unit)

@@ -16,7 +16,9 @@ from tests.ward.wards import (
     assert_same_chain_bit_for_bit,
     assert_sound,
     chain_of,
+    chain_path,
     counted,
+    fold_log,
     grown,
     height,
     log_of,
@@ -57,8 +59,8 @@ def fill(directory):
     return directory / "ballast"
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])
-def test_a_full_disk_refuses_clearly_and_the_box_goes_on_when_there_is_room(killed):
+@pytest.mark.parametrize("meanwhile", ["it runs on", "it is killed", "it is started"])
+def test_a_full_disk_refuses_clearly_and_the_box_goes_on_when_there_is_room(meanwhile):
     with (
         small_disks() as disk,
         ward_of(2, before=lambda ward: disk(ward.boxes[0].directory / "state")) as ward,
@@ -86,13 +88,20 @@ def test_a_full_disk_refuses_clearly_and_the_box_goes_on_when_there_is_room(kill
         until(others_program.submit, "the other box to take an update")
         stuck = asked(box.client.head)
         assert stuck.height <= height(other)
-        if killed:
-            unit = ward.supervisor.unit(box.unit_name("gossip"))
-            starts = unit.starts
+        unit = ward.supervisor.unit(box.unit_name("gossip"))
+        starts = unit.starts
+        if meanwhile == "it is killed":
             ward.supervisor.kill(unit.name)
             until(lambda: unit.starts > starts, "the service to be started again")
-            with contextlib.suppress(AssertionError):
-                until(box.client.head, "the box to answer", patience=10)
+            until(box.client.head, "the box to answer")
+        if meanwhile == "it is started":
+            ward.supervisor.stop([unit.name])
+            ballast.unlink()
+            fold_log(chain_path(box))
+            fill(box.directory / "state")
+            ward.supervisor.start(unit)
+            until(lambda: unit.starts > starts + 2, "the service to be tried again and again")
+            assert "no room left" in log_of(box).splitlines()[-1]
         ballast.unlink()
         grown(ward.boxes, 2)
         again = until(program.submit, "an update to be taken again")

@@ -250,11 +250,28 @@ def _fate(ward, box, update, base):
     return Fate.BASE_STALE if top >= reach else Fate.LOST
 
 
+def chain_path(box):
+    return box.directory / "state" / "gossip" / "chain.db"
+
+
+def fold_log(path):
+    """Have a store's write-ahead log in the database itself, and nothing beside it.
+
+    Returns:
+        The database's size in bytes.
+    """
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute("PRAGMA journal_mode = DELETE")
+    return path.stat().st_size
+
+
 @contextmanager
 def chain_store(box):
     """The box's chain store, read only, whether the box runs or not."""
-    path = box.directory / "state" / "gossip" / "chain.db"
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
+    with closing(
+        sqlite3.connect(f"file:{chain_path(box)}?mode=ro", uri=True, timeout=30)
+    ) as database:
         yield database
 
 
