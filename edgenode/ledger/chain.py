@@ -129,23 +129,34 @@ class Chain:
         return max(self._tips.values(), key=lambda entry: (entry.work, entry is self.head))
 
     def wanted(self, limit: int) -> Wanted:
-        """Up to `limit` blocks and `limit` updates with missing payload, heaviest branch first."""
+        """Up to `limit` missing blocks, and updates with missing payload, nearest first.
+
+        Every branch that is heavier than the head has its share: the heaviest may be one whose
+        blocks nobody has.
+        """
+        tips = [tip for tip in self._tips.values() if tip.work > self.head.work]
+        tips.sort(key=lambda entry: -entry.work)
+        share = max(2, limit // max(1, len(tips)))
+        blocks: dict[bytes, None] = {}
+        updates: dict[bytes, Update] = {}
+        for tip in tips[:limit]:
+            lacking_blocks, lacking_updates = self._lacking_of(tip, share)
+            blocks.update(dict.fromkeys(lacking_blocks))
+            updates.update({update.id: update for update in lacking_updates})
+        return Wanted(tuple(blocks)[:limit], tuple(updates.values())[:limit])
+
+    def _lacking_of(self, tip: Entry, limit: int) -> tuple[list[bytes], list[Update]]:
         blocks: list[bytes] = []
         updates: list[Update] = []
-        for tip in sorted(self._tips.values(), key=lambda entry: -entry.work):
-            if tip.work <= self.head.work:
+        for entry in branch(fork_point(self.head, tip), tip):
+            if not self._store.has_block(entry.id):
+                blocks.append(entry.id)
+            elif lacking := self._lacking.get(entry.id):
+                block = self._block(entry)
+                updates += [u for u in block.updates if u.payload in lacking]
+            if len(blocks) >= limit or len(updates) >= limit:
                 break
-            for entry in branch(fork_point(self.head, tip), tip):
-                if not self._store.has_block(entry.id):
-                    blocks.append(entry.id)
-                elif self._lacking.get(entry.id):
-                    block = self._store.block(entry.id)
-                    assert block is not None
-                    lacking = self._lacking[entry.id]
-                    updates += [u for u in block.updates if u.payload in lacking]
-                if len(blocks) >= limit or len(updates) >= limit:
-                    return Wanted(tuple(blocks[:limit]), tuple(updates[:limit]))
-        return Wanted(tuple(dict.fromkeys(blocks)), tuple(dict.fromkeys(updates)))
+        return blocks[:limit], updates[:limit]
 
     def beside(self, depth: int) -> list[Block]:
         """Stored blocks beside the chain, up to `depth` below the head; parents first."""

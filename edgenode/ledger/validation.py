@@ -68,6 +68,8 @@ def check_form(genesis: Genesis, block: Block) -> None:
             Rule.TRANSFER_COUNT,
             f"{len(block.transfers)} transfers of {genesis.transfers_per_block}",
         )
+    for update in block.updates:
+        check_update(genesis, update)
     if block.coinbase.miner not in genesis.member_keys:
         raise Rejected(Rule.BLOCK_MEMBER, f"{block.coinbase.miner.hex()} is no member")
     if not is_signed_block(block, genesis.id):

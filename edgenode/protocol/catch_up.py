@@ -73,7 +73,7 @@ class CatchUp:
                     continue
             elif (
                 peer.session in self._barren
-                or peer.tip.work <= best.work
+                or peer.tip.work <= self._chain.head.work
                 or self._chain.tree.get(peer.tip.head) is not None
                 or best.height > self._chain.head.height + HEADERS_AHEAD
             ):
@@ -86,9 +86,9 @@ class CatchUp:
             patience = peer.flow.round_trip.timeout * 2 ** min(attempts, 4)
             self._asking[peer.session] = _Asking(now.monotonic + patience, attempts)
             # On a branch that is not the heaviest yet, go on from its last header, not ours.
-            requests.append(
-                (peer, GetHeaders(self._locator(self._reached.get(peer.session, best))))
-            )
+            reached = self._reached.get(peer.session)
+            known = best if reached is None or self._chain.is_active(reached) else reached
+            requests.append((peer, GetHeaders(self._locator(known))))
         return requests
 
     def answer_headers(self, request: GetHeaders) -> Headers:

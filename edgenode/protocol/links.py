@@ -160,6 +160,9 @@ class Links:
             self._greeted(source, envelope, message)
             return None
         if envelope.receiver != self.session:
+            if socket is Socket.SYNC:
+                # It takes this node for the one that ran here before: a knock says otherwise.
+                self.book.learn(source, now.monotonic)
             raise _Dropped("other_session")
         if isinstance(message, Welcome):
             self._welcomed(source, envelope, message, now)

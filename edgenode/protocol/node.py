@@ -108,6 +108,7 @@ class Node:
         self._catch_up = CatchUp(chain, self._pulls)
         self._relay = Relay(chain, self.mempool, store)
         self._rng = rng
+        self._held_until: float | None = None
         self._events: list[Event] = []
         self._served: OrderedDict[tuple[ObjectKind, bytes], bytes] = OrderedDict()
         self.links = Links(
@@ -142,6 +143,8 @@ class Node:
         """Time has passed."""
         self.links.tick(now)
         self._note_peers()
+        if self._held_until is not None and now.monotonic >= self._held_until:
+            self._held_until = None
         self._advance(now)  # what a full disk held up
         self._want()
         self._ask(now)
@@ -262,7 +265,7 @@ class Node:
 
     def _take_status(self, peer: Peer, status: Status) -> None:
         unknown = tuple(i for i in status.waiting if not self._relay.knows(i))
-        if unknown and not self.syncing:
+        if unknown:
             self.links.send(peer, GetTransactions(unknown))
         self._want()
 
@@ -371,6 +374,8 @@ class Node:
     # Consequences
 
     def _advance(self, now: Instant) -> None:
+        if self._held_until is not None:
+            return
         change, refusals = self.chain.advance()
         for refusal in refusals:
             self._refuse("block", refusal.rejected, None)
@@ -405,13 +410,25 @@ class Node:
         self._events.append(PoolChanged())
         self.links.hasten_statuses(now)
 
+    def hold(self, until: float) -> None:
+        """Take up nothing that must be kept before `until` (monotonic): the disk is full."""
+        self._held_until = until
+        self._pulls.keep_only(set())
+
     def _want(self) -> None:
+        if self._held_until is not None:
+            return
         wanted = self._catch_up.want(self.links.peers.values())
         for offer in self._relay.offers.values():
             update = offer.update
             length = update.payload_length
             self._pulls.want(
-                ObjectKind.PAYLOAD, update.payload, length, length, sorted(offer.sources)
+                ObjectKind.PAYLOAD,
+                update.payload,
+                length,
+                length,
+                sorted(offer.sources),
+                urgent=False,
             )
             wanted.add((ObjectKind.PAYLOAD, update.payload))
         self._pulls.keep_only(wanted)

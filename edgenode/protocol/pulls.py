@@ -4,7 +4,7 @@ All chunks of an object come from the same peer, so that a wrong object has one 
 source begins anew.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -44,16 +44,38 @@ class _Pull:
     sources: "OrderedDict[int, float]"
     source: int | None = None
     length: int | None = None
+    urgent: bool = False
+    paused_until: float = float("-inf")
     chunks: dict[int, bytes] = field(default_factory=dict)
-    under_way: set[int] = field(default_factory=set)
+    received: int = 0
+    pending: deque[int] = field(default_factory=deque)
     asked_before: set[int] = field(default_factory=set)
     timeouts: int = 0
 
-    def missing(self) -> list[int]:
-        if self.length is None:
-            return [i for i in range(FIRST_CHUNKS) if i not in self.under_way]
-        count = -(-self.length // CHUNK_BYTES)
-        return [i for i in range(count) if i not in self.chunks and i not in self.under_way]
+    def begin(self, source: int) -> None:
+        self.source, self.length = source, self.known_length
+        self.pending.extend(range(FIRST_CHUNKS if self.length is None else _chunks(self.length)))
+
+    def learn_length(self, length: int) -> None:
+        self.length = length
+        count = _chunks(length)
+        self.pending = deque(i for i in self.pending if i < count)
+        self.pending.extend(range(FIRST_CHUNKS, count))
+
+    def take_pending(self, room: int) -> list[int]:
+        indices: list[int] = []
+        while self.pending and len(indices) < room:
+            index = self.pending.popleft()
+            if index not in self.chunks:
+                indices.append(index)
+        return sorted(indices)
+
+    def leave(self) -> None:
+        self.source = self.length = None
+        self.chunks.clear()
+        self.pending.clear()
+        self.asked_before.clear()
+        self.received = self.timeouts = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +97,7 @@ class Pulls:
     def __init__(self) -> None:
         self._flows: dict[int, Flow] = {}
         self._pulls: OrderedDict[Object, _Pull] = OrderedDict()
-
-    def __contains__(self, wanted: Object) -> bool:
-        return wanted in self._pulls
+        self._wake_at: float | None = None
 
     def __len__(self) -> int:
         return len(self._pulls)
@@ -92,16 +112,25 @@ class Pulls:
         for pull in self._pulls.values():
             pull.sources.pop(session, None)
             if pull.source == session:
-                self._leave_source(pull)
+                pull.leave()
 
     def want(
-        self, kind: ObjectKind, name: bytes, length: int | None, limit: int, sources: Iterable[int]
+        self,
+        kind: ObjectKind,
+        name: bytes,
+        length: int | None,
+        limit: int,
+        sources: Iterable[int],
+        *,
+        urgent: bool = True,
     ) -> None:
         """Pull an object from one of these peers; said again, it adds peers.
 
-        `length` in bytes if it is known, `limit` the most that it may have.
+        `length` in bytes if it is known, `limit` the most that it may have. What is not urgent
+        waits for what is.
         """
         pull = self._pulls.setdefault((kind, name), _Pull(length, limit, OrderedDict()))
+        pull.urgent = pull.urgent or urgent
         for session in sources:
             if session in self._flows:
                 pull.sources.setdefault(session, float("-inf"))
@@ -125,17 +154,22 @@ class Pulls:
             self._lost(flow.receive(wanted, now))
         pull = self._pulls.get((chunk.kind, chunk.id))
         if pull is None or session != pull.source or chunk.index not in pull.asked_before:
+            return None  # not asked for, or not of this peer
+        if chunk.index in pull.chunks:
             return None
         if pull.length is None and chunk.length <= pull.limit:
-            self._learn_length(pull, chunk)
+            pull.learn_length(chunk.length)
+            for each in self._flows.values():
+                # What was asked for beyond the end never comes: it is neither lost nor late.
+                each.forget_beyond(chunk.kind, chunk.id, _chunks(chunk.length))
         if chunk.length != pull.length:
             # Longer than the object can be, or not what this peer said before.
             self.absent(session, chunk.kind, chunk.id, now)
             return None
         pull.chunks[chunk.index] = chunk.data
-        pull.under_way.discard(chunk.index)
+        pull.received += len(chunk.data)
         pull.timeouts = 0
-        if sum(map(len, pull.chunks.values())) < pull.length:
+        if pull.received < pull.length:
             return None
         self.cancel(chunk.kind, chunk.id)
         data = b"".join(pull.chunks[i] for i in range(len(pull.chunks)))
@@ -148,7 +182,7 @@ class Pulls:
             pull.sources[session] = now + ABSENT_TIME
             if pull.source == session:
                 self._flows[session].cancel(kind, name)
-                self._leave_source(pull)
+                pull.leave()
 
     def pump(self, now: float) -> list[tuple[int, GetChunks]]:
         """Requests to send now: lost chunks again, missing ones as far as windows have room."""
@@ -156,55 +190,49 @@ class Pulls:
             self._late(session, flow.expire(now), now)
         requests: list[tuple[int, GetChunks]] = []
         active = held = 0
-        for (kind, name), pull in self._pulls.items():
+        self._wake_at = None
+        for (kind, name), pull in sorted(self._pulls.items(), key=lambda item: not item[1].urgent):
             if active and (active >= ACTIVE_LIMIT or held + pull.limit > ACTIVE_BYTES):
                 break
+            if pull.paused_until > now:
+                self._come_back(pull.paused_until)
+                continue
             if pull.source is None and not self._choose_source(pull, now):
                 continue
             active += 1
             held += pull.limit
             assert pull.source is not None
             flow = self._flows[pull.source]
-            indices = pull.missing()[: flow.room]
+            indices = pull.take_pending(flow.room)
             for index in indices:
                 flow.ask((kind, name, index), index in pull.asked_before, now)
-            pull.under_way.update(indices)
             pull.asked_before.update(indices)
             requests += [(pull.source, GetChunks(kind, name, r)) for r in _requests(indices)]
         return requests
 
     def deadline(self) -> float | None:
         """When `pump` should be called at the latest."""
-        times = [flow.deadline() for flow in self._flows.values()]
-        times += [
-            min(pull.sources.values())
-            for pull in self._pulls.values()
-            if pull.source is None and pull.sources
-        ]
+        times = [self._wake_at, *(flow.deadline() for flow in self._flows.values())]
         return min((time for time in times if time is not None), default=None)
-
-    def _learn_length(self, pull: _Pull, chunk: Chunk) -> None:
-        pull.length = chunk.length
-        count = -(-chunk.length // CHUNK_BYTES)
-        pull.under_way = {index for index in pull.under_way if index < count}
-        # What was asked for beyond the end never comes: it is neither lost nor late.
-        for flow in self._flows.values():
-            flow.forget_beyond(chunk.kind, chunk.id, count)
 
     def _choose_source(self, pull: _Pull, now: float) -> bool:
         usable = [s for s, until in pull.sources.items() if until <= now and s in self._flows]
         if not usable:
+            if pull.sources:
+                self._come_back(min(pull.sources.values()))
             return False
         # The peer with the most room: fast and idle ones first.
-        pull.source = max(usable, key=lambda session: self._flows[session].room)
-        pull.length = pull.known_length
+        pull.begin(max(usable, key=lambda session: self._flows[session].room))
         return True
+
+    def _come_back(self, at: float) -> None:
+        self._wake_at = at if self._wake_at is None else min(at, self._wake_at)
 
     def _lost(self, chunks: Iterable[Wanted]) -> None:
         for kind, name, index in chunks:
             pull = self._pulls.get((kind, name))
             if pull is not None:
-                pull.under_way.discard(index)
+                pull.pending.appendleft(index)
 
     def _late(self, session: int, chunks: list[Wanted], now: float) -> None:
         self._lost(chunks)
@@ -213,17 +241,20 @@ class Pulls:
             if pull is None or pull.source != session:
                 continue
             pull.timeouts += 1
-            if pull.timeouts >= PATIENCE and len(pull.sources) > 1:
+            if pull.timeouts < PATIENCE:
+                continue
+            if len(pull.sources) > 1:
                 # As if it had said that it lacks the object: the others have their turn first.
                 self.absent(session, *key, now)
+            else:
+                # Nobody else to ask: what came is kept, and other objects have their turn first.
+                pull.paused_until = now + ABSENT_TIME
+                pull.timeouts = 0
+                self._pulls.move_to_end(key)
 
-    @staticmethod
-    def _leave_source(pull: _Pull) -> None:
-        pull.source = pull.length = None
-        pull.chunks.clear()
-        pull.under_way.clear()
-        pull.asked_before.clear()
-        pull.timeouts = 0
+
+def _chunks(length: int) -> int:
+    return -(-length // CHUNK_BYTES)
 
 
 def _requests(indices: list[int]) -> list[tuple[tuple[int, int], ...]]:

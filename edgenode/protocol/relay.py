@@ -122,6 +122,8 @@ class Relay:
         if payload is not None:
             self.add_update(update, payload)
             return update
+        if any(offer.update.once == update.once for offer in self.offers.values()):
+            return None  # only one of them can ever count; the other is asked for again if it must
         if len(self.offers) < OFFERED_LIMIT:
             self.offers[update.id] = Offer(update, {session})
         return None

@@ -140,6 +140,11 @@ class Ward:
             action()
         return condition()
 
+    def mine_now(self, box: Box) -> None:
+        """Let a box find a block at this moment."""
+        self._mine(box, box.running)
+        self._after(box)
+
     @property
     def instant(self) -> Instant:
         """The clocks."""
@@ -223,17 +228,19 @@ class Ward:
         mean = self.conditions.spacing * len(self.boxes)
 
         def mine(node: Node) -> None:
-            template = node.template(box.key.public, self.instant)
-            extranonce = self._rng.randbytes(EXTRANONCE_BYTES)
-            nonce = 0
-            target = expand(template.work.target)
-            while not meets(template.work.header(extranonce, nonce).id, target):
-                nonce += 1
-            block = template.block(extranonce, nonce, template.work.time, box.key, self.genesis.id)
-            node.submit_block(block, self.instant)
+            self._mine(box, node)
             self._schedule_block(box)
 
         self._later(box, self._rng.expovariate(1 / mean), mine)
+
+    def _mine(self, box: Box, node: Node) -> None:
+        template = node.template(box.key.public, self.instant)
+        extranonce = self._rng.randbytes(EXTRANONCE_BYTES)
+        nonce = 0
+        while not meets(template.work.header(extranonce, nonce).id, expand(template.work.target)):
+            nonce += 1
+        block = template.block(extranonce, nonce, template.work.time, box.key, self.genesis.id)
+        node.submit_block(block, self.instant)
 
     def _schedule_training(self, box: Box) -> None:
         base = box.running.chain.head.id

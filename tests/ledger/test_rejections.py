@@ -22,12 +22,12 @@ def bench() -> Bench:
     return Bench()
 
 
-def refused(bench: Bench, block: Block, rule: Rule, *, now: int = NOW) -> None:
+def refused(bench: Bench, block: Block, rule: Rule, *payloads: bytes, now: int = NOW) -> None:
     """Offer a block and its payloads; it must be refused by that rule, without a trace."""
     head, state = bench.chain.head, bench.chain.state
     stored = {header.id for header in bench.store.headers()}
     with pytest.raises(Rejected) as caught:
-        bench.add(block, now=now)
+        bench.add(block, *payloads, now=now)
     assert caught.value.rule is rule, caught.value
     assert bench.chain.head is head
     assert bench.chain.state is state
@@ -232,21 +232,20 @@ def test_a_forged_update(bench, rule):
         pool.check_update(update, bench.chain.state)
     assert caught.value.rule is rule
     assert len(pool) == 0
-    refused(bench, smuggled(bench, update, payload), rule)
+    refused(bench, smuggled(bench, update), rule, payload)
     assert not bench.store.has_payload(update.payload)
 
 
-def smuggled(bench: Bench, update: object, payload: bytes) -> Block:
+def smuggled(bench: Bench, update: object) -> Block:
     """A block that is right but for this update, as a dishonest member would mine it."""
     block = bench.block()
-    bench.chain.add_payload(payload)
     return bench.sealed(replace(block, transactions=(*block.transactions, update)))
 
 
 @pytest.mark.parametrize("examples", [0, 501, 2**32 - 1])
 def test_an_example_count_of_nought_or_above_the_cap(bench, examples):
     update, payload = bench.update(examples=examples)
-    refused(bench, smuggled(bench, update, payload), Rule.UPDATE_EXAMPLES)
+    refused(bench, smuggled(bench, update), Rule.UPDATE_EXAMPLES, payload)
 
 
 def test_an_update_signed_for_another_ward(bench):
@@ -261,9 +260,9 @@ def test_an_update_that_is_counted_already(bench):
     update, payload = bench.update()
     bench.chain.add_payload(payload)
     bench.add(bench.block(update))
-    refused(bench, smuggled(bench, update, payload), Rule.UPDATE_REPEATED)
+    refused(bench, smuggled(bench, update), Rule.UPDATE_REPEATED, payload)
     again, other_payload = bench.update(delta=7, base=update.base)
-    refused(bench, smuggled(bench, again, other_payload), Rule.UPDATE_REPEATED)
+    refused(bench, smuggled(bench, again), Rule.UPDATE_REPEATED, other_payload)
 
 
 def test_one_block_with_two_updates_of_a_member_on_one_base(bench):
@@ -301,7 +300,7 @@ def test_a_payload_of_another_length_than_the_update_says(bench):
 def test_a_non_canonical_payload_inside_a_block(bench):
     strange = b"\x07" + update_codec.encode(np.zeros(12, np.int32), update_codec.Codec.INT32)[1:]
     update, _ = bench.update(payload=content_id(strange))
-    refused(bench, smuggled(bench, update, strange), Rule.PAYLOAD_CODING)
+    refused(bench, smuggled(bench, update), Rule.PAYLOAD_CODING, strange)
     assert not bench.store.has_payload(update.payload)
 
 

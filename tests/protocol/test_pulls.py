@@ -169,3 +169,34 @@ def test_the_window_grows_without_loss_and_shrinks_with_it():
     flow.ask((ObjectKind.PAYLOAD, NAME, 6000), again=False, now=100.0)
     assert flow.expire(200.0) == [(ObjectKind.PAYLOAD, NAME, 6000)]
     assert flow.room < grown
+
+
+def test_what_the_chain_lacks_goes_before_offers_that_nobody_serves():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.add_peer(2, Flow())
+    for n in range(100):
+        pulls.want(ObjectKind.PAYLOAD, bytes([n]) * 32, 5000, 5000, [1], urgent=False)
+    pulls.pump(0.0)
+    pulls.want(ObjectKind.BLOCK, b"b" * 32, None, 5000, [1, 2])
+    asked = [(s, r.kind) for t in range(1, 200) for s, r in pulls.pump(t / 10)]
+    assert (2, ObjectKind.BLOCK) in asked
+
+
+def test_a_sole_source_that_is_silent_gives_way_to_other_objects_and_is_tried_again():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    for n in range(5):
+        pulls.want(ObjectKind.PAYLOAD, bytes([n]) * 32, 100_000, 100_000, [1])
+    asked = [r.id for t in range(8000) for _, r in pulls.pump(t / 10)]
+    assert len(set(asked)) == 5
+    assert asked.count(asked[0]) > 1
+
+
+def test_the_next_deadline_lies_ahead_once_all_that_can_be_asked_was_asked():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    for n in range(80):
+        pulls.want(ObjectKind.PAYLOAD, bytes([n]) * 32, 5000, 5000, [1])
+    pulls.pump(10.0)
+    assert pulls.deadline() > 10.0
