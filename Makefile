@@ -33,7 +33,7 @@ var/recordings.npz: $(VENV)/demo.stamp requirements/recordings.lock datasets/rec
 	$(BIN)/python -m datasets.recordings --out $@
 
 demo: $(VENV)/demo.stamp var/recordings.npz ## four boxes sense, train, mine and agree (under 6 minutes)
-	$(BIN)/python -m demo $(DEMO)
+	@$(BIN)/python -m demo $(DEMO)
 
 lint: $(VENV)/test.stamp ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -30,6 +30,7 @@ from demo.observer import await_agreement, look
 from demo.report import Report, draw, print_report, shared_by_block
 from demo.view import View, choose_view
 from demo.ward import Ward, WardError, WardPlan
+from edgenode.api.client import ApiError, NodeUnavailableError
 from edgenode.tasks.registry import find_task
 from edgenode.training.interpreter import load_graph
 
@@ -69,7 +70,7 @@ def main() -> int:
             sys.stdout.write(json.dumps(_document(report, speed)) + "\n")
         else:
             print_report(report, Console())
-    except (WardError, RecordingsError) as error:
+    except (WardError, RecordingsError, NodeUnavailableError, ApiError) as error:
         sys.stderr.write(f"demo: {error}\n")
     except KeyboardInterrupt:
         sys.stderr.write("demo: interrupted\n")

@@ -75,12 +75,21 @@ def agreement(boxes: Sequence[Box]) -> Agreement:
 
 
 def await_agreement(boxes: Sequence[Box], seconds: float) -> Agreement:
-    """The agreement, once it holds or the time is up."""
+    """The agreement, once it holds or the time is up.
+
+    Raises:
+        NodeUnavailableError, ApiError: a node does not answer even then.
+    """
     limit = time.monotonic() + seconds
     while True:
-        found = agreement(boxes)
-        if found.holds or time.monotonic() >= limit:
-            return found
+        try:
+            found = agreement(boxes)
+        except (NodeUnavailableError, ApiError):
+            if time.monotonic() >= limit:
+                raise
+        else:
+            if found.holds or time.monotonic() >= limit:
+                return found
         time.sleep(0.5)
 
 

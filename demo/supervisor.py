@@ -135,7 +135,10 @@ class Supervisor:
             elif unit.wanted:
                 _log.info("%s ended with status %d and is started again", unit.name, status)
         if unit.process is None and unit.wanted and time.monotonic() >= unit.restart_at:
-            self._spawn(unit)
+            try:
+                self._spawn(unit)
+            except OSError as error:
+                unit.wanted, unit.failed = False, f"cannot be started: {error}"
 
 
 def _reap(unit: Unit, limit: float) -> None:

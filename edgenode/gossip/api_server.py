@@ -311,6 +311,6 @@ async def _json(request: web.Request) -> object:
         raise _Failure(413, "too_large", f"at most {REPORT_BYTES_LIMIT} bytes")
     try:
         value: object = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         _bad(f"the body is not JSON: {error}")
     return value

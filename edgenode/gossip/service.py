@@ -6,7 +6,8 @@ import secrets
 import socket as sockets
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,11 @@ LONGEST_PAUSE = 1.0
 RESOLVE_INTERVAL = 60.0
 """Seconds between look-ups of seeds that are names: a network may come up after the box."""
 
-FULL_LOG_INTERVAL = 10.0
+FULL_PAUSE = 10.0
+"""Seconds before anything is kept again after the disk was found full."""
+
+SEND_BUFFER_LIMIT = 1 << 20
+"""Bytes that may wait for a socket; more are dropped, as a full queue on the way would do it."""
 
 
 class WorkStaleError(LookupError):
@@ -91,7 +96,6 @@ class GossipService:
         self._failure: Exception | None = None
         self._speaks_ipv6 = ":" in settings.sync[0]
         self._seed_family = sockets.AF_UNSPEC if self._speaks_ipv6 else sockets.AF_INET
-        self._full_logged = float("-inf")
         self._notices: set[asyncio.Task[None]] = set()
 
     async def run(self, on_turn: Callable[[], None]) -> None:
@@ -145,8 +149,8 @@ class GossipService:
             if name != unlike or loop.time() >= deadline:
                 return name, work
             change = self._work.next_change()
-            until = deadline if change is None else min(deadline, change)
-            await self._wait(lambda: self._work.template(unlike) is None, until - loop.time())
+            until = min(deadline, change)
+            await self._wait(partial(self._work.changes_otherwise, change), until - loop.time())
 
     def submit_solution(self, name: str, solution: Solution) -> Block:
         """Make a block of a found nonce, validate it, keep it durably, announce it.
@@ -246,9 +250,9 @@ class GossipService:
         try:
             return act()
         except StoreFullError as error:
-            if time.monotonic() - self._full_logged > FULL_LOG_INTERVAL:
-                self._full_logged = time.monotonic()
-                log.error("%s; new blocks and updates are not kept until there is room", error)
+            # Without a pause the same blocks would be pulled again and again.
+            self.node.hold(time.monotonic() + FULL_PAUSE)
+            log.error("%s; new blocks and updates are not kept until there is room", error)
         except StoreError as error:
             self.fail(error)
         finally:
@@ -303,7 +307,9 @@ class GossipService:
             return  # an IPv4 socket does not reach IPv6 addresses that others speak of
         if self._speaks_ipv6 and ":" not in host:
             host = f"::ffff:{host}"
-        transport.sendto(datagram.data, (host, port))
+        # What typeshed leaves out: datagrams queue as a stream's bytes do.
+        if cast(asyncio.WriteTransport, transport).get_write_buffer_size() < SEND_BUFFER_LIMIT:
+            transport.sendto(datagram.data, (host, port))
 
     async def _sleep(self) -> None:
         deadline = self.node.deadline()
@@ -327,7 +333,7 @@ class GossipService:
                     found = await loop.getaddrinfo(
                         host, port, family=self._seed_family, type=sockets.SOCK_DGRAM
                     )
-                except OSError as error:
+                except (OSError, UnicodeError) as error:  # the latter for an impossible name
                     log.warning("seed %s: %s", host, error)
                     continue
                 for *_, address in found:

@@ -1,7 +1,9 @@
 """From the configured files to a loaded chain; a damaged store is put aside and salvaged."""
 
+import fcntl
 import hashlib
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -24,6 +26,23 @@ log = logging.getLogger(__name__)
 
 class StartError(Exception):
     """The service cannot start; the message says what is wrong, where, and what to do."""
+
+
+def take_lock(directory: Path) -> None:
+    """Claim the state directory for this process, for as long as it lives.
+
+    Raises:
+        StartError: another gossip service uses it.
+        OSError: the directory cannot be used.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StartError(f"another gossip service uses {directory}; stop it first") from None
+    # The descriptor stays open: the kernel lifts the lock when the process ends, however it ends.
 
 
 def genesis_parameters(genesis: Genesis) -> tuple[Fixed, ...]:
@@ -72,6 +91,7 @@ def open_chain(
     # Beside the damaged store first: should the power fail now, nothing is lost.
     chain, store = _load(salvaged, genesis, parameters)
     _salvage(path, chain, store)
+    store.settle()
     store.close()
     aside = salvage.replace_damaged(path, salvaged)
     log.warning(

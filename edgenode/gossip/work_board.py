@@ -14,6 +14,10 @@ REFRESH_SECONDS = 1.0
 """Shortest time between two templates on one head: miners need not follow each update."""
 
 
+OLDEST_SECONDS = 30.0
+"""Age at which a template is built anew: its time must follow a clock that was set."""
+
+
 class WorkBoard:
     """Builds templates when they are asked for and something has changed."""
 
@@ -36,16 +40,19 @@ class WorkBoard:
 
     def current(self, now: float) -> tuple[str, Work]:
         """The newest work and its name."""
-        if not self._templates or (
-            self._outdated_at is not None and now >= self._built_at + REFRESH_SECONDS
-        ):
+        if not self._templates or now >= self.next_change():
             self._add(self._build(), now)
         name = next(reversed(self._templates))
         return name, self._templates[name].work
 
-    def next_change(self) -> float | None:
-        """When `current` will give other work than now, if that is known."""
-        return None if self._outdated_at is None else self._built_at + REFRESH_SECONDS
+    def next_change(self) -> float:
+        """When `current` will give other work than now, should nothing else change."""
+        fresh = OLDEST_SECONDS if self._outdated_at is None else REFRESH_SECONDS
+        return self._built_at + fresh
+
+    def changes_otherwise(self, expected: float) -> bool:
+        """Whether `next_change` is no longer what it was."""
+        return self.next_change() != expected
 
     def template(self, name: str) -> Template | None:
         """The template behind work that was handed out, if its head still stands."""

@@ -13,12 +13,12 @@ from aiohttp import web
 from edgenode.gossip.api_server import build_app
 from edgenode.gossip.service import GossipService
 from edgenode.gossip.settings import GossipSettings
-from edgenode.gossip.start_up import StartError, genesis_parameters, open_chain
+from edgenode.gossip.start_up import StartError, genesis_parameters, open_chain, take_lock
 from edgenode.ledger.genesis import GenesisError
 from edgenode.ledger.keys import MemberKey
 from edgenode.services import notify
 from edgenode.services.config import EXIT_BAD_FILE, start
-from edgenode.storage.chain import DamagedStoreError, StoreError, StoreFullError
+from edgenode.storage.chain import ForeignStoreError, StoreError
 from edgenode.storage.genesis import read_genesis
 from edgenode.storage.keyfile import KeyFileError, read_key
 
@@ -33,23 +33,23 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Raises:
         SystemExit: always in the end; status 0 when it was told to stop, 5 when a file that it
-            needs is unusable, 1 when its store was found damaged and another start mends it, or
-            when the disk is full and another start may find room.
+            needs is unusable, 1 when another start may help.
     """
     settings = start("gossip", argv).gossip
     try:
         service = _prepare(settings)
         asyncio.run(_serve(service))
-    except (DamagedStoreError, StoreFullError) as error:
-        # Damage found while running: the next start puts the store aside and salvages it.
-        print(f"edgenode-gossip: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(1) from None
-    except (StartError, GenesisError, KeyFileError, StoreError, OSError) as error:
+    except (StartError, GenesisError, KeyFileError, ForeignStoreError) as error:
         print(f"edgenode-gossip: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_FILE) from None
+    except (StoreError, OSError) as error:
+        # Another start may help: damage is salvaged then, an address may be there, a disk freed.
+        print(f"edgenode-gossip: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from None
 
 
 def _prepare(settings: GossipSettings) -> GossipService:
+    take_lock(settings.directory)
     ward_key = read_key(settings.ward_key)
     member_key = MemberKey(read_key(settings.member_key))
     genesis = read_genesis(settings.genesis)
@@ -68,7 +68,8 @@ def _prepare(settings: GossipSettings) -> GossipService:
 async def _serve(service: GossipService) -> None:
     settings = service.settings
     settings.api.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    runner = web.AppRunner(build_app(service), access_log=None)
+    # Long polls would hold up the end for as long as they wait.
+    runner = web.AppRunner(build_app(service), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     # The socket of a process that was killed is in the way of its successor.
     settings.api.unlink(missing_ok=True)

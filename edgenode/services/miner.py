@@ -82,6 +82,7 @@ class Miner:
         message = self._client.work(unlike=self._work_id or "none", wait=POLL_SECONDS)
         if message is None:
             self._pause_search("the node has no work yet")
+            self._stopped.wait(POLL_SECONDS)
         elif message.id != self._work_id:
             self._searchers.set_work(message.id, message.work)
             self._go(message.id, "ok")

@@ -97,6 +97,7 @@ class Trainer:
         }
         self._trained: str | None = None
         self._interrupted = False
+        self._trouble = ""
         self._examples_cap: int | None = None
 
     def run(self) -> NoReturn:
@@ -121,10 +122,11 @@ class Trainer:
                 records, self._cursor = self._reader.read_after(self._cursor, RECORDS_AT_ONCE)
                 self._online.take(records)
                 if len(records) < RECORDS_AT_ONCE:
+                    self._trouble = ""
                     return
         except StoreError as error:
             # The collector salvages the store; until then there is nothing new to learn from.
-            self._set_state(str(error))
+            self._trouble = str(error)
 
     def _round(self) -> None:
         """Train from the head's parameters and submit what came of it."""
@@ -179,6 +181,8 @@ class Trainer:
         return self._examples_cap
 
     def _set_state(self, state: str) -> None:
+        if state == "ok":
+            state = self._trouble or state
         if state != self._state:
             log.info("%s", "training" if state == "ok" else state)
             self._state = state

@@ -58,6 +58,10 @@ class DamagedStoreError(StoreError):
     """The database file is damaged; `edgenode.storage.salvage` can read what is left."""
 
 
+class ForeignStoreError(StoreError):
+    """The database belongs to another ward, or a newer program wrote it."""
+
+
 class StoreFullError(StoreError):
     """The disk is full: nothing was written, everything written before is intact."""
 
@@ -91,7 +95,7 @@ class SqliteChainStore:
 
         Raises:
             DamagedStoreError: the file is no intact database.
-            StoreError: it belongs to another ward or was written by a newer program.
+            ForeignStoreError: it belongs to another ward or was written by a newer program.
         """
         self.path = str(path)
         with _translated(self.path):
@@ -105,6 +109,17 @@ class SqliteChainStore:
             except BaseException:
                 self._db.close()
                 raise
+
+    def settle(self) -> None:
+        """Bring all that was written into the database file itself.
+
+        Raises:
+            StoreFullError: there is no room for it; the write-ahead log still holds it.
+        """
+        with _translated(self.path):
+            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreFullError(f"no room left on the disk of {self.path}")
 
     def close(self) -> None:
         """Close the database; what was written stays written without it."""
@@ -126,12 +141,12 @@ class SqliteChainStore:
                 )
         meta = dict(self._db.execute("SELECT key, value FROM meta"))
         if meta.get("format") != STORE_FORMAT:
-            raise StoreError(
+            raise ForeignStoreError(
                 f"{self.path} has format {meta.get('format')}, this program reads {STORE_FORMAT}; "
                 "run the program that wrote it"
             )
         if meta.get("genesis") != genesis_id:
-            raise StoreError(
+            raise ForeignStoreError(
                 f"{self.path} belongs to another ward; give this node another state directory "
                 "or the genesis file that it was started with"
             )

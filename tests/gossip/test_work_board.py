@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from edgenode.gossip.work_board import REFRESH_SECONDS, TEMPLATES_KEPT, WorkBoard
+from edgenode.gossip.work_board import OLDEST_SECONDS, REFRESH_SECONDS, TEMPLATES_KEPT, WorkBoard
 from tests.ledger.builder import ALICE, Bench
 
 
@@ -28,7 +28,15 @@ def test_work_is_built_once_while_nothing_changes():
     names = {work.current(now)[0] for now in range(5)}
     assert len(names) == 1
     assert source.built == 1
-    assert work.next_change() is None
+    assert work.next_change() == OLDEST_SECONDS
+
+
+def test_a_template_does_not_outlive_a_clock_that_was_set():
+    work, source = board()
+    first, _ = work.current(0.0)
+    assert work.current(OLDEST_SECONDS - 0.1)[0] == first
+    assert work.current(OLDEST_SECONDS)[0] != first
+    assert source.built == 2
 
 
 def test_a_changed_mempool_gives_new_work_at_most_once_a_second():
