@@ -226,7 +226,7 @@ listen = "{LOOPBACK}:{box.metrics}"
         return BUSY_MACHINE * rate * len(self.boxes) * self.plan.share
 
     def _start_radio(self, recordings: Path) -> None:
-        command = [sys.executable, "-m", "demo.radio", "--once", "--recordings", str(recordings)]
+        command = [sys.executable, "-m", "demo.radio", "--recordings", str(recordings)]
         command += ["--speed", str(self.plan.speed), "--once"]
         for people in self.plan.people:
             command += ["--box", f"people={','.join(map(str, people))}"]
@@ -239,7 +239,6 @@ listen = "{LOOPBACK}:{box.metrics}"
                 stderr=errors,
                 text=True,
                 start_new_session=True,
-                env=None,
             )
         assert self._radio.stdout is not None
         ready, _, _ = select.select([self._radio.stdout], [], [], RADIO_PATIENCE)

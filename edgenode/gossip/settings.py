@@ -24,7 +24,7 @@ class GossipSettings:
 
     Attributes:
         name: The node's name, for people; peers never see it.
-        directory: Where chain and peers are stored.
+        directory: Where the chain is stored.
         api: The Unix socket of the local API.
         genesis: The ward's genesis file.
         sync: Address and port to listen on for sync, such as ("0.0.0.0", 7070).

@@ -76,6 +76,12 @@ class Bookkeeping:
         self.changes[transfer.sender] = Account(sender.balance - spent, sender.sequence + 1)
         self.credit(transfer.recipient, transfer.amount)
 
+    def copy(self) -> "Bookkeeping":
+        """The same books, to try something on."""
+        copied = Bookkeeping(self._before)
+        copied.changes = dict(self.changes)
+        return copied
+
     def undo(self) -> "AccountsUndo":
         """What restores the accounts as they were before the changes."""
         return AccountsUndo({key: self._before.get(key, EMPTY) for key in self.changes})

@@ -373,7 +373,11 @@ class Chain:
             try:
                 state, joined = self._connect(state, entry, block)
             except Rejected as rejected:
-                refusal = Refusal(entry, rejected)
+                # Payloads are stored under their true name: this one changed on our own disk.
+                if rejected.rule is Rule.PAYLOAD_HASH:
+                    self._forget_altered_payloads(block)
+                else:
+                    refusal = Refusal(entry, rejected)
                 break
             joining.append(joined)
             entries.append(entry)
@@ -398,6 +402,15 @@ class Chain:
         self._active.extend(entries)
         self.state = state
         return change, refusal
+
+    def _forget_altered_payloads(self, block: Block) -> None:
+        """Forget payloads that are not what they were, so that peers are asked for them."""
+        for update in block.updates:
+            payload = self._store.payload(update.payload)
+            if payload is None or content_id(payload) != update.payload:
+                log.error("payload %s changed on the disk", update.payload.hex())
+                self._store.drop_payload(update.payload)
+                self._lacking.setdefault(block.id, set()).add(update.payload)
 
     def _connect(self, state: State, entry: Entry, block: Block) -> tuple[State, Connected]:
         effect = connect(self.genesis, state, block, self.tree.get, self._payload)

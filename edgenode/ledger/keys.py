@@ -58,7 +58,7 @@ def is_public_key(public: bytes) -> bool:
     return len(public) == PUBLIC_KEY_BYTES and _public_key(public) is not None
 
 
-@lru_cache(maxsize=4096)  # what the mempool checked, a block brings again seconds later
+@lru_cache(maxsize=16384)  # what the mempool checked, a block brings again seconds later
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     """Whether the signature is that key's on that message; bad keys and lengths are a no."""
     key = _public_key(public)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from edgenode.ledger.accounts import Bookkeeping
+from edgenode.ledger.accounts import Accounts, Bookkeeping
 from edgenode.ledger.genesis import Genesis
 from edgenode.ledger.headers import Entry
 from edgenode.ledger.rules import Rejected, Rule
@@ -32,6 +32,8 @@ class Mempool:
         self._updates: dict[bytes, Update] = {}
         self._once: dict[Once, bytes] = {}
         self._transfers: dict[bytes, Transfer] = {}
+        self._books = Bookkeeping({})
+        self._books_on: Accounts | None = None
 
     def __len__(self) -> int:
         return len(self._updates) + len(self._transfers)
@@ -75,16 +77,36 @@ class Mempool:
         """
         if len(self._transfers) >= TRANSFERS_LIMIT:
             raise PoolFullError(f"{TRANSFERS_LIMIT} transfers wait already")
-        books = Bookkeeping(state.accounts)
-        for waiting in self._transfers.values():
-            books.transfer(waiting, self._genesis.id)
-        books.transfer(transfer, self._genesis.id)
+        self._waiting_books(state).copy().transfer(transfer, self._genesis.id)
 
     def add_transfer(self, transfer: Transfer, state: State) -> None:
         """Let a transfer wait; raises as `check_transfer`."""
         if transfer.id not in self._transfers:
             self.check_transfer(transfer, state)
+            self._waiting_books(state).transfer(transfer, self._genesis.id)
             self._transfers[transfer.id] = transfer
+
+    def _waiting_books(self, state: State) -> Bookkeeping:
+        """The accounts after all that waits, on top of this state; kept while it stays."""
+        if self._books_on is not state.accounts:
+            self._keep_books(state, list(self._transfers.values()))
+        return self._books
+
+    def _keep_books(
+        self, state: State, transfers: list[Transfer]
+    ) -> list[tuple[Transfer, Rejected]]:
+        """Let these transfers wait, as far as they can in this order; returns the others."""
+        self._books, self._books_on = Bookkeeping(state.accounts), state.accounts
+        self._transfers = {}
+        refused = []
+        for transfer in transfers[:TRANSFERS_LIMIT]:
+            try:
+                self._books.transfer(transfer, self._genesis.id)
+            except Rejected as rejected:
+                refused.append((transfer, rejected))
+            else:
+                self._transfers[transfer.id] = transfer
+        return refused
 
     def follow(
         self,
@@ -100,7 +122,7 @@ class Mempool:
         updates = [*self._updates.values(), *(t for t in offered if isinstance(t, Update))]
         # Undone transfers come first: those that wait may follow on them in sequence.
         transfers = [*(t for t in offered if isinstance(t, Transfer)), *self._transfers.values()]
-        self._updates, self._once, self._transfers = {}, {}, {}
+        self._updates, self._once = {}, {}
         dropped: list[tuple[Transaction, Rejected]] = []
         for update in updates:
             try:
@@ -108,15 +130,9 @@ class Mempool:
             except Rejected as rejected:
                 if update.once not in state.counted:
                     dropped.append((update, rejected))
-        books = Bookkeeping(state.accounts)
-        for transfer in transfers[:TRANSFERS_LIMIT]:
-            try:
-                books.transfer(transfer, self._genesis.id)
-            except Rejected as rejected:
-                if transfer.sequence >= books.account(transfer.sender).sequence:
-                    dropped.append((transfer, rejected))
-            else:
-                self._transfers[transfer.id] = transfer
+        for transfer, why in self._keep_books(state, transfers):
+            if transfer.sequence >= self._books.account(transfer.sender).sequence:
+                dropped.append((transfer, why))
         return dropped
 
     def select(self, state: State) -> list[Transaction]:

@@ -67,6 +67,9 @@ class ChainStore(Protocol):
     def add_payload(self, content_id: bytes, payload: bytes) -> None:
         """Keep a payload."""
 
+    def drop_payload(self, content_id: bytes) -> None:
+        """Forget a payload that is not what its name says."""
+
     def drop_block(self, block_id: bytes) -> None:
         """Forget a refused block and the payloads that no other stored block names."""
 

@@ -119,7 +119,7 @@ class Links:
         self._rng = rng
         self._counter = 0
         self._secret = rng.randbytes(32)
-        self._hellos: OrderedDict[int, Address] = OrderedDict()
+        self._hellos: OrderedDict[int, None] = OrderedDict()
         self._past: OrderedDict[int, dict[Socket, ReplayWindow]] = OrderedDict()
         self.session = rng.getrandbits(64) or 1
         self.book = AddressBook(seeds, now.monotonic)
@@ -209,8 +209,9 @@ class Links:
     ) -> None:
         """Our knock was answered: the session stands here, and is confirmed there."""
         self._check_ward(welcome)
-        if self._hellos.pop(welcome.nonce, None) is None:
+        if welcome.nonce not in self._hellos:
             raise _Dropped("replayed")
+        del self._hellos[welcome.nonce]
         peer = self._join(envelope.sender, source, welcome, now)
         peer.cookie = welcome.cookie
         self._send_status(peer, now)
@@ -342,7 +343,7 @@ class Links:
 
     def _knock(self, address: Address) -> None:
         nonce = self._rng.getrandbits(64)
-        self._hellos[nonce] = address
+        self._hellos[nonce] = None
         if len(self._hellos) > HELLOS_REMEMBERED:
             self._hellos.popitem(last=False)
         hello = Hello(self._genesis_id, self._local.tip(), self._broadcast_port, nonce)

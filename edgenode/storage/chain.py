@@ -257,6 +257,11 @@ class SqliteChainStore:
         with self._transaction():
             self._insert_payload(content_id, payload)
 
+    def drop_payload(self, content_id: bytes) -> None:
+        """See ChainStore."""
+        with self._transaction():
+            self._db.execute("DELETE FROM payload WHERE id = ?", (content_id,))
+
     def _insert_payload(self, content_id: bytes, payload: bytes) -> None:
         self._db.execute("INSERT OR IGNORE INTO payload VALUES (?, ?)", (content_id, payload))
 

@@ -199,6 +199,23 @@ def test_parameters_too_old_to_be_kept_are_recomputed(bench):
         assert recomputed[0].tolist() == expected[height]
 
 
+def test_a_payload_that_changed_on_the_disk_damns_no_block_and_is_asked_for_again(bench):
+    other = Bench()
+    update, payload = other.update()
+    other.chain.add_payload(payload)
+    block = other.add(other.block(update))
+    bench.chain.add_block(block, NOW)
+    bench.store.add_payload(update.payload, payload[:-1] + b"\x7f")
+    bench.chain.add_payload(b"something else, so that the chain looks again")
+    bench.chain._lacking.clear()
+    assert bench.chain.advance() == (None, [])
+    assert bench.chain.invalid(block.id) is None
+    assert bench.chain.wanted(8).updates == (update,)
+    bench.chain.add_payload(payload)
+    bench.chain.advance()
+    assert same_state(bench, other)
+
+
 def test_wrong_genesis_parameters_are_an_error(bench):
     with pytest.raises(ValueError, match="genesis names"):
         Chain(bench.genesis, (initial_parameters() + np.int32(1),), bench.store)
