@@ -445,6 +445,7 @@ class Node:
         for peer in self.links.left:
             self._pulls.drop_peer(peer.session)
             self._catch_up.forget(peer)
+            self._relay.source_left(peer.session)
         if self.links.joined or self.links.left:
             self.links.joined, self.links.left = [], []
             self._want()

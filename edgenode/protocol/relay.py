@@ -128,6 +128,13 @@ class Relay:
             self.offers[update.id] = Offer(update, {session})
         return None
 
+    def source_left(self, session: int) -> None:
+        """A session is over: what only it offered is offered no more."""
+        for offer in list(self.offers.values()):
+            offer.sources.discard(session)
+            if not offer.sources:
+                del self.offers[offer.update.id]
+
     def payload_came(self, payload: bytes) -> tuple[list[Update], list[tuple[Offer, Rejected]]]:
         """A payload was pulled; returns the updates that now wait, and the offers that it damns."""
         name = content_id(payload)
