@@ -40,6 +40,9 @@ STATUS_INTERVAL = 2.0
 LONGEST_STATUS_INTERVAL = 8.0
 """Seconds between statuses while nothing changes; each is about 200 bytes."""
 
+PROBE_AFTER = 12.0
+"""Seconds of silence after which a peer is also knocked at: longer than its statuses may take."""
+
 SILENCE_LIMIT = 60.0
 """Seconds of silence after which a session is over: seven statuses, which 40 % loss swallows
 once in 600 times. A slow box is not a dead one."""
@@ -160,9 +163,6 @@ class Links:
             self._greeted(source, envelope, message)
             return None
         if envelope.receiver != self.session:
-            if socket is Socket.SYNC:
-                # It takes this node for the one that ran here before: a knock says otherwise.
-                self.book.learn(source, now.monotonic)
             raise _Dropped("other_session")
         if isinstance(message, Welcome):
             self._welcomed(source, envelope, message, now)
@@ -309,6 +309,9 @@ class Links:
                 self._leave(peer)
             elif now.monotonic >= peer.status_due:
                 self._send_status(peer, now)
+                if now.monotonic - peer.heard > PROBE_AFTER:
+                    # It may have started anew and not know this session: it knows a knock.
+                    self._knock(peer.address)
         for address in self.book.due(self._connected(), now.monotonic):
             self._knock(address)
 

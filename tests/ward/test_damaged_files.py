@@ -15,10 +15,10 @@ from tests.ward.wards import (
     assert_same_chain_bit_for_bit,
     assert_sound,
     chain_path,
-    counted,
     fold_log,
     grown,
     height,
+    learned,
     log_of,
     start_mining,
     until,
@@ -34,9 +34,8 @@ def ward():
     with ward_of(2) as ward:
         grown(ward.boxes, 1)
         program = Program(ward.boxes[1], 1)
-        for _ in range(8):
-            update = until(program.submit, "an update to be taken")
-            until(lambda u=update: counted(ward.boxes[1], u), "it to be counted")
+        for _ in range(6):
+            learned(program)
         yield ward
 
 

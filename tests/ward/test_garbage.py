@@ -12,8 +12,8 @@ from edgenode.storage.keyfile import read_key
 from tests.ward.wards import (
     Program,
     assert_sound,
-    counted,
     grown,
+    learned,
     log_of,
     seeded,
     until,
@@ -97,9 +97,8 @@ def garbage(ward, kind, source):
 def assert_healthy(ward):
     box = ward.boxes[0]
     assert len(box.client.peers()) == 1
-    update = until(Program(box, 1).submit, "an update to be taken")
-    grown(ward.boxes, 2)
-    until(lambda: counted(ward.boxes[1], update), "the update to be counted over there")
+    learned(Program(box, 1), [ward.boxes[1]])
+    grown(ward.boxes, 1)
     assert ward.supervisor.unit(box.unit_name("gossip")).starts == 1
     assert "Traceback" not in log_of(box)
     assert_sound(box)

@@ -17,6 +17,7 @@ from tests.ward.wards import (
     fate,
     grown,
     height,
+    learned,
     log_of,
     start_mining,
     stop_mining,
@@ -47,10 +48,7 @@ def ward(shared):
 def rounds(box, count):
     """Let the ward learn from one box for so many rounds."""
     program = Program(box, next(_seeds))
-    for _ in range(count):
-        update = until(program.submit, "an update to be taken")
-        until(lambda u=update: counted(box, u), "the update to be counted")
-    return program
+    return [learned(program) for _ in range(count)]
 
 
 def test_all_boxes_lose_power_at_once_and_go_on_where_they_were(ward):
@@ -89,7 +87,7 @@ def test_one_box_alone_makes_blocks_and_the_others_follow_it(ward):
         ward.stop_box(box, kill=True)
     mined = alone.client.status().blocks_mined
     before = height(alone)
-    update = rounds(alone, 1).acknowledged.popitem()[0]
+    (update,) = rounds(alone, 1)
     grown([alone], 3)
     assert height(alone) >= before + 3
     assert alone.client.status().blocks_mined >= mined + 3

@@ -206,6 +206,25 @@ def counted(box, update):
     return None
 
 
+def learned(program, boxes=()):
+    """Have the program submit updates until a new one is counted in its box's chain and these.
+
+    A single update is not enough: the block that it was trained from may lose.
+
+    Returns:
+        Id of the update.
+    """
+    sent = []
+
+    def one_counted():
+        sent.append(program.submit())
+        return next(
+            (u for u in sent if u and all(counted(box, u) for box in (program.box, *boxes))), None
+        )
+
+    return until(one_counted, "an update to be counted", pause=0.3)
+
+
 class Fate(StrEnum):
     """What became of an update that a box had acknowledged, in the words of the ledger's rules."""
 
