@@ -41,12 +41,17 @@ def test_two_halves_of_a_cut_ward_join_on_one_head_within_two_blocks():
             until(lambda g=goal: all(height(half[0]) >= g for half in halves), f"height {goal}")
             for program in programs:
                 program.submit()
-        sides = [chain_of(half[0]) for half in halves]
+        # What a half has agreed on is what joins: its newest block may still lose within the half.
+        sides = []
+        for half in halves:
+            agreed(ward, half)
+            sides.append(chain_of(half[0]))
         assert sides[0][start].id != sides[1][start].id, "the halves went their own ways"
         for blocks in sides:
             assert [u.id for b in blocks for u in b.updates].count(known) == 1
 
         net.join()
+        start_mining(ward, ward.boxes)
         heard = {box.name: from_afar(box, halves) for box in ward.boxes}
         until(
             lambda: any(from_afar(box, halves) > heard[box.name] for box in ward.boxes),

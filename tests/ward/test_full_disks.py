@@ -9,6 +9,7 @@ import pytest
 from edgenode.api.client import ApiError
 from tests.conftest import require_root, require_tool
 from tests.ward.wards import (
+    Payer,
     Program,
     agreed,
     asked,
@@ -28,6 +29,8 @@ from tests.ward.wards import (
 )
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+
+NO_ROOM = "no room left on the disk"
 
 
 @contextmanager
@@ -69,20 +72,26 @@ def test_a_full_disk_refuses_clearly_and_the_box_goes_on_when_there_is_room(mean
         box, other = ward.boxes
         program, others_program = Program(box, 1), Program(other, 2)
         kept = learned(program, [other])
+        grown(ward.boxes, 3)
         ballast = fill(box.directory / "state")
 
+        pays = Payer(ward, box)
+
         def refused():
+            # Transfers as well: where the head cannot move any more, an update only repeats
+            # another one on the same base, and nothing new would be asked of the disk.
             try:
                 program.submit()
                 others_program.submit()
+                pays.one_coin()
             except ApiError as error:
                 return error
             return None
 
-        error = until(refused, "the full disk to be refused", pause=0.3)
+        error = until(refused, "the full disk to be refused", pause=0.05)
         assert (error.status, error.name) == (507, "full"), error
         assert "no room" in error.detail
-        until(lambda: "no room left on the disk" in log_of(box), "the log to say it")
+        until(lambda: NO_ROOM in log_of(box), "the log to say it")
         # The rest of the ward goes on, and the full box goes on answering.
         grown([other], 3)
         until(others_program.submit, "the other box to take an update")

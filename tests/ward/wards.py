@@ -13,6 +13,8 @@ import numpy as np
 
 from demo.ward import Ward, WardPlan
 from edgenode.api.client import ApiError, NodeUnavailableError
+from edgenode.ledger.keys import SIGNATURE_BYTES
+from edgenode.ledger.transaction import Transfer
 
 MODEL = "activity"
 PATIENCE_S = 240.0
@@ -195,6 +197,29 @@ class Program:
             return None
         self.acknowledged[update] = base.block
         return update
+
+
+class Payer:
+    """Whoever mined the first block, paying a box coin by coin: it takes any number of these."""
+
+    def __init__(self, ward, box):
+        miner = box.client.block(1).miner
+        self._key = next(each.key for each in ward.boxes if each.key.public.hex() == miner)
+        self._ward, self._box = ward.genesis.id, box
+        self._sequence = 0
+
+    def one_coin(self):
+        """Pay the box a coin; raises ApiError as `submit_transaction`."""
+        transfer = Transfer(
+            sender=self._key.public,
+            recipient=self._box.key.public,
+            amount=1,
+            fee=0,
+            sequence=self._sequence,
+            signature=bytes(SIGNATURE_BYTES),
+        ).signed(self._key, self._ward)
+        self._box.client.submit_transaction(transfer.encode())
+        self._sequence += 1
 
 
 def counted(box, update):
