@@ -78,12 +78,12 @@ def exchange(
         )
     except FileNotFoundError:
         raise NodeUnavailableError(
-            f"there is no socket {path}; start the node with `systemctl start edgenode-gossip`, "
-            "or name another node with --config or --socket"
+            f"there is no socket {path}; start the node's service edgenode-gossip, or name "
+            "another node with --config or --socket"
         ) from None
     except ConnectionRefusedError:
         raise NodeUnavailableError(
-            f"nobody listens on {path}; start the node with `systemctl start edgenode-gossip`"
+            f"nobody listens on {path}; start the node's service edgenode-gossip"
         ) from None
     except PermissionError:
         raise NodeUnavailableError(
@@ -92,7 +92,7 @@ def exchange(
     except TimeoutError:
         raise NodeUnavailableError(
             f"the node at {path} did not answer {method} {target} within {timeout:g} s; "
-            "see `journalctl -u edgenode-gossip`"
+            "see the log of edgenode-gossip"
         ) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         # ValueError: http.client raises it on some malformed chunk lengths and headers.

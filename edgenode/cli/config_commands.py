@@ -18,7 +18,11 @@ from edgenode.ledger.keys import MemberKey
 from edgenode.services.config import NodeSettings
 from edgenode.storage.genesis import read_genesis
 from edgenode.storage.keyfile import KeyFileError, read_key
+from edgenode.tasks.registry import find_task
 from edgenode.tasks.task import TaskError
+from edgenode.training.graph import GraphError
+from edgenode.training.interpreter import load_graph
+from edgenode.training.settings import TrainerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ def config() -> None:
 @config.command()
 @pass_session
 def check(session: Session) -> None:
-    """Check the configuration and the files that it names: genesis and keys.
+    """Check the configuration and what it names: genesis, keys, the trainer's runtime.
 
     Run it as the user of the gossip service, or as root: others may not read the keys.
     """
@@ -78,7 +82,7 @@ def _files(settings: NodeSettings) -> list[Check]:
         return f"{gossip.genesis}: {'; '.join(reasons)}" if reasons else ""
 
     def look_at_ward_key() -> str:
-        read_key(gossip.ward_key)
+        read_key(gossip.ward_key, "ward")
         return ""
 
     def look_at_member_key() -> str:
@@ -90,9 +94,8 @@ def _files(settings: NodeSettings) -> list[Check]:
             )
         return ""
 
-    def look_at_model() -> str:
-        trainer = settings.trainer
-        if trainer is None or genesis is None:
+    def look_at_model(trainer: TrainerSettings) -> str:
+        if genesis is None:
             return ""
         names = [model.name for model in genesis.models]
         if trainer.model not in names:
@@ -102,9 +105,18 @@ def _files(settings: NodeSettings) -> list[Check]:
             )
         return ""
 
+    def look_at_runtime(trainer: TrainerSettings) -> str:
+        file = find_task(trainer.model).model_file(trainer.runtime)
+        try:
+            load_graph(file, trainer.runtime, trainer.threads)
+        except GraphError as error:
+            return f"{settings.path}: [trainer]: {error}"
+        return ""
+
     attempt(gossip.genesis, look_at_genesis)
     attempt(gossip.ward_key, look_at_ward_key)
     attempt(gossip.member_key, look_at_member_key)
-    if settings.trainer is not None:
-        attempt(Path(f"{settings.path} [trainer] model"), look_at_model)
+    if (trainer := settings.trainer) is not None:
+        attempt(Path(f"{settings.path} [trainer] model"), lambda: look_at_model(trainer))
+        attempt(Path(f"{settings.path} [trainer] runtime"), lambda: look_at_runtime(trainer))
     return checks

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import IO, Any
 
@@ -23,6 +28,8 @@ class Exit(IntEnum):
     UNAVAILABLE = 3
     REFUSED = 4
     BAD_FILE = 5
+    NOBODY_READS = 141
+    """What a shell says of a program that SIGPIPE ended: 128 + 13."""
 
 
 MEANINGS = {
@@ -31,7 +38,8 @@ MEANINGS = {
     Exit.USAGE: "wrong usage",
     Exit.UNAVAILABLE: "the node does not answer",
     Exit.REFUSED: "the node refuses, or does not have it",
-    Exit.BAD_FILE: "a file is missing, unusable or in the way",
+    Exit.BAD_FILE: "a file, or the output, is missing, unusable or in the way",
+    Exit.NOBODY_READS: "who read the output closed the pipe",
 }
 
 
@@ -48,7 +56,23 @@ class Failure(click.ClickException):
 
 
 class FailingGroup(click.Group):
-    """A group whose commands may raise the package's own errors."""
+    """A group whose commands may raise the package's own errors, and fail to print."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401  (click's signature)
+    ) -> click.Context:
+        """Read the arguments; print the help if it was asked for.
+
+        Raises:
+            Failure: Nothing can be printed.
+        """
+        with _exit_codes():
+            _expect_output()
+            return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's signature)
         """Run a command, and translate what it raises.
@@ -56,21 +80,46 @@ class FailingGroup(click.Group):
         Raises:
             Failure: What the command raised, with its exit code.
         """
-        try:
+        with _exit_codes():
             return super().invoke(ctx)
-        except NodeUnavailableError as error:
-            raise Failure(str(error), Exit.UNAVAILABLE) from None
-        except ApiError as error:
-            raise Failure(_refusal(error), Exit.REFUSED) from None
-        except (ConfigError, KeyFileError, GenesisError, TaskError) as error:
-            raise Failure(str(error), Exit.BAD_FILE) from None
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    try:
+        yield
+    except NodeUnavailableError as error:
+        raise Failure(str(error), Exit.UNAVAILABLE) from None
+    except ApiError as error:
+        raise Failure(_refusal(error), Exit.REFUSED) from None
+    except (ConfigError, KeyFileError, GenesisError, TaskError) as error:
+        raise Failure(str(error), Exit.BAD_FILE) from None
+    except OSError as error:
+        # Whoever opens a file or a socket names it in an error of the package, so this is stdout.
+        _drop_output()
+        if isinstance(error, BrokenPipeError):
+            raise click.exceptions.Exit(Exit.NOBODY_READS) from None
+        raise Failure(f"the output cannot be written: {error.strerror}", Exit.BAD_FILE) from None
+
+
+def _expect_output() -> None:
+    """See that there is an output, before anything is done whose result it should show."""
+    if sys.stdout is None:
+        raise Failure("the output is closed; to see nothing, send it to /dev/null", Exit.BAD_FILE)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may lack a letter of a name
+
+
+def _drop_output() -> None:
+    """Forget what could not be written; else the interpreter tries once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _refusal(error: ApiError) -> str:
     if error.name == "not_found":
         return f"the node does not have it: {error.detail}"
-    if error.name == "starting":
-        return "the node is still starting; try again in a moment"
     if error.name == "bad_answer":
         return (
             f"the node's answer makes no sense ({error.detail}); is it of another version than "

@@ -16,12 +16,14 @@ from edgenode.cli.new_genesis import (
     new_genesis,
 )
 from edgenode.cli.output import print_fields, print_json, print_table, shown_time
+from edgenode.cli.parameter_types import FILE
 from edgenode.cli.session import Session, pass_session
 from edgenode.ledger.genesis import Genesis, GenesisError, Member
 from edgenode.ledger.genesis_file import format_genesis
 from edgenode.ledger.hashes import display
 from edgenode.ledger.target import expand, work
 from edgenode.storage.genesis import read_genesis
+from edgenode.storage.new_file import write_new
 from edgenode.tasks.registry import TASKS
 
 
@@ -67,9 +69,7 @@ def genesis() -> None:
 @click.option("--examples-cap", type=int, default=DEFAULT_EXAMPLES_CAP, show_default=True,
               help="Examples that one update may claim.")  # fmt: skip
 @click.option("--time", type=int, help="Unix seconds of the genesis block (default: now).")
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="File (default: stdout)."
-)
+@click.option("--out", type=FILE, help="File (default: stdout).")
 @pass_session
 def create(
     session: Session,
@@ -106,8 +106,7 @@ def create(
             click.echo(text, nl=False)
         return
     try:
-        with out.open("x", encoding="ascii") as file:
-            file.write(text)
+        write_new(out, text, 0o666)
     except FileExistsError:
         raise Failure(
             f"{out}: there is a file already; a ward whose genesis is lost is lost, so move it "
@@ -123,9 +122,7 @@ def create(
 
 
 @genesis.command()
-@click.argument(
-    "file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[FILE]"
-)
+@click.argument("file", required=False, type=FILE, metavar="[FILE]")
 @pass_session
 def check(session: Session, file: Path | None) -> None:
     """Check a genesis file (default: the configuration's) and show what it says."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgenode.cli.output import print_json
+from edgenode.cli.parameter_types import FILE
 from edgenode.cli.session import Session, pass_session
 from edgenode.ledger.keys import MemberKey
 from edgenode.storage.keyfile import KEY_BYTES, read_key, write_key
@@ -15,7 +16,7 @@ from edgenode.storage.keyfile import KEY_BYTES, read_key, write_key
 _FILE = click.option(
     "--file",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="The key file (default: the one that the configuration names).",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from edgenode.api.client import Parameters
 from edgenode.api.json_record import to_json
 from edgenode.cli.failure import Exit, Failure
 from edgenode.cli.output import print_json, print_table
+from edgenode.cli.parameter_types import BLOCK_METAVAR, FILE, block_named
 from edgenode.cli.session import Session, pass_session
 
 
@@ -44,29 +46,30 @@ def list_models(session: Session) -> None:
 @click.argument("name")
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     required=True,
     help="File to write: NumPy's format if it ends in .npz, else float32, little-endian.",
 )
-@click.option("--at", metavar="ID|HEIGHT", help="Block whose parameters to take (default: head).")
+@click.option(
+    "--at",
+    type=block_named,
+    metavar=BLOCK_METAVAR,
+    help="Block whose parameters to take (default: head).",
+)
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @pass_session
-def export(session: Session, name: str, out: Path, at: str | None, force: bool) -> None:
+def export(session: Session, name: str, out: Path, at: str | int | None, force: bool) -> None:
     """Write a model's parameters to a file.
 
     An .npz file holds the arrays parameters, block, height, round and root.
     """
-    if out.exists() and not force:
-        raise Failure(
-            f"{out}: there is a file already; name another one, or write over it with --force",
-            Exit.BAD_FILE,
-        )
+    target = _target(out, force)
     parameters = session.client().parameters(name, at=at)
     assert parameters is not None, "only a conditional request has no answer"
     content = (
         _npz(parameters) if out.suffix == ".npz" else parameters.values.astype("<f4").tobytes()
     )
-    _write(out, content)
+    _write(target, content)
     summary = {
         "model": name,
         "file": str(out),
@@ -97,6 +100,25 @@ def _npz(parameters: Parameters) -> bytes:
         root=np.array(parameters.root),
     )
     return buffer.getvalue()
+
+
+def _target(out: Path, force: bool) -> Path:
+    """Where to write: what a symbolic link leads to, never a device or a pipe."""
+    target = Path(os.path.realpath(out))
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return target
+    except OSError as error:
+        raise Failure(f"{out}: cannot be written: {error.strerror}", Exit.BAD_FILE) from None
+    if not stat.S_ISREG(mode):
+        raise Failure(f"{out}: is no regular file; name another one", Exit.BAD_FILE)
+    if not force:
+        raise Failure(
+            f"{out}: there is a file already; name another one, or write over it with --force",
+            Exit.BAD_FILE,
+        )
+    return target
 
 
 def _write(out: Path, content: bytes) -> None:

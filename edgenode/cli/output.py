@@ -12,7 +12,8 @@ import click
 
 def print_json(document: object) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    # In ASCII it means the same in every encoding that a terminal may have.
+    click.echo(json.dumps(document, indent=2, ensure_ascii=True))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -51,12 +52,12 @@ def shown_time(seconds: float) -> str:
 
 def shortened(identifier: str) -> str:
     """Enough of a key, an id or a root to tell it from others in a table."""
-    return identifier if len(identifier) <= 16 else f"{identifier[:12]}…"
+    return identifier if len(identifier) <= 9 else f"{identifier[:8]}…"
 
 
 def tail_of(block_id: str) -> str:
     """Enough of a block id: it begins with zeros, so its end is shown."""
-    return f"…{block_id[-12:]}"
+    return f"…{block_id[-8:]}"
 
 
 def _cell(value: object) -> str:

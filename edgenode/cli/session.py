@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
 from edgenode.api.client import NodeClient
-from edgenode.services.config import NodeSettings, load
+from edgenode.cli.parameter_types import FILE
+from edgenode.services.config import CONFIG_VARIABLE, DEFAULT_CONFIG, NodeSettings, load
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SOCKET_VARIABLE = "EDGENODE_SOCKET"
+
+
+def _default_config() -> Path:
+    return Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
+
+
+def _default_socket() -> Path | None:
+    path = os.environ.get(SOCKET_VARIABLE)
+    return Path(path) if path else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +40,9 @@ class Session:
         json: Whether to print JSON.
     """
 
-    config: Path
-    socket: Path | None
-    json: bool
+    config: Path = field(default_factory=_default_config)
+    socket: Path | None = field(default_factory=_default_socket)
+    json: bool = False
 
     def settings(self) -> NodeSettings:
         """The node's configuration.
@@ -42,4 +61,31 @@ class Session:
         return NodeClient(self.socket or self.settings().api)
 
 
-pass_session = click.make_pass_decorator(Session)
+def _override(context: click.Context, option: click.Parameter, value: Any) -> None:  # noqa: ANN401
+    """Put what was given into the session; what stands after a command's name comes last."""
+    if value:
+        session = context.ensure_object(Session)
+        context.obj = replace(session, **{str(option.name): value})
+
+
+def global_options(command: Command) -> Command:
+    """Give a command the global options; they are in its session, not among its arguments."""
+    for option in (
+        click.option("--json", is_flag=True, expose_value=False, callback=_override,
+                     help="Print one JSON document."),
+        click.option("--socket", type=FILE, expose_value=False, callback=_override,
+                     help="The node's socket, in place of the configuration's "
+                          f"(default: ${SOCKET_VARIABLE})."),
+        click.option("--config", type=FILE, expose_value=False, callback=_override,
+                     help="The node's configuration "
+                          f"(default: ${CONFIG_VARIABLE} or {DEFAULT_CONFIG})."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def pass_session(
+    command: Callable[Concatenate[Session, Given], Result],
+) -> Callable[Given, Result]:
+    """Call a command with the session, and let the global options follow its name, too."""
+    return global_options(click.make_pass_decorator(Session)(command))

@@ -1,9 +1,11 @@
 """The gossip service: a protocol node between two UDP sockets, a clock and the local API."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import socket as sockets
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +32,12 @@ from edgenode.protocol.instant import Instant
 from edgenode.protocol.links import Datagram
 from edgenode.protocol.node import HeadMoved, Node, PeerBlamed, PoolChanged, Refused
 from edgenode.protocol.wire import Address, Socket
-from edgenode.storage.chain import SqliteChainStore, StoreError, StoreFullError
+from edgenode.storage.chain import (
+    DamagedStoreError,
+    SqliteChainStore,
+    StoreError,
+    StoreFullError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +83,7 @@ class GossipService:
         """Prepare; nothing is opened before `run`."""
         self.settings = settings
         self.chain = chain
+        self._store = store
         self.member_key = member_key
         self.started = time.time()
         self.blocks_mined = 0
@@ -96,6 +104,7 @@ class GossipService:
         self._failure: Exception | None = None
         self._speaks_ipv6 = ":" in settings.sync[0]
         self._seed_family = sockets.AF_UNSPEC if self._speaks_ipv6 else sockets.AF_INET
+        self._ended = threading.Event()
         self._notices: set[asyncio.Task[None]] = set()
 
     async def run(self, on_turn: Callable[[], None]) -> None:
@@ -115,7 +124,8 @@ class GossipService:
                 sock=_bound_socket(host, port),
             )
             self._transports[kind] = transport
-        resolving = asyncio.create_task(self._resolve_seeds())
+        resolver = partial(self._resolve_seeds, loop)
+        threading.Thread(target=resolver, name="resolver", daemon=True).start()
         try:
             while True:
                 if self._failure is not None:
@@ -124,7 +134,7 @@ class GossipService:
                 self._guarded(lambda: self.node.tick(self._now()))
                 await self._sleep()
         finally:
-            resolving.cancel()
+            self._ended.set()
             for transport in self._transports.values():
                 transport.close()
 
@@ -242,6 +252,11 @@ class GossipService:
 
     def fail(self, error: Exception) -> None:
         """End the service with this error; its successor mends what is damaged."""
+        if isinstance(error, DamagedStoreError):
+            try:
+                self._store.note_damage(str(error))
+            except StoreError as unwritable:
+                log.error("%s", unwritable)  # then SQLite finds the damage by itself
         self._failure = self._failure or error
         self._wake.set()
 
@@ -325,22 +340,26 @@ class GossipService:
         # A datagram may have moved a deadline closer; many of them are served by one tick.
         await asyncio.sleep(SHORTEST_PAUSE)
 
-    async def _resolve_seeds(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
+    def _resolve_seeds(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look names up, in a thread of its own: a resolver that hangs must not hold up the end."""
+        while not self._ended.is_set():
             for host, port in self.settings.seeds:
                 try:
-                    found = await loop.getaddrinfo(
+                    found = sockets.getaddrinfo(
                         host, port, family=self._seed_family, type=sockets.SOCK_DGRAM
                     )
                 except (OSError, UnicodeError) as error:  # the latter for an impossible name
                     log.warning("seed %s: %s", host, error)
                     continue
-                for *_, address in found:
-                    seed = Address(str(address[0]), port)
-                    self.node.links.book.add_seed(seed, time.monotonic())
-            self._wake.set()
-            await asyncio.sleep(RESOLVE_INTERVAL)
+                seeds = [Address(str(address[0]), port) for *_, address in found]
+                with contextlib.suppress(RuntimeError):  # the loop has ended in between
+                    loop.call_soon_threadsafe(self._add_seeds, seeds)
+            self._ended.wait(RESOLVE_INTERVAL)
+
+    def _add_seeds(self, seeds: list[Address]) -> None:
+        for seed in seeds:
+            self.node.links.book.add_seed(seed, time.monotonic())
+        self._wake.set()
 
     def _finished(self, template: Template, solution: Solution) -> Block:
         return template.block(

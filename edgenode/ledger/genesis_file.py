@@ -7,6 +7,12 @@ from edgenode.learning.aggregation import AggregationRule
 from edgenode.learning.update_codec import Codec
 from edgenode.ledger.genesis import GENESIS_FORMAT, Genesis, GenesisError, Member, Model
 
+# The integers that TOML promises; longer ones cannot always be shown.
+_INTEGERS = range(-(1 << 63), 1 << 63)
+
+# Said in place of a value that is of any length, and may hold what cannot be shown.
+_CONTAINERS: dict[type, str] = {list: "an array", dict: "a table"}
+
 
 def parse_genesis(text: str) -> Genesis:
     """Read a genesis file.
@@ -19,6 +25,10 @@ def parse_genesis(text: str) -> Genesis:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise GenesisError(f"not TOML: {error}") from None
+    except ValueError:  # Python's own limit, which tomllib passes on
+        raise GenesisError("an integer in it has too many digits") from None
+    except RecursionError:
+        raise GenesisError("arrays or tables in it are nested too deep") from None
     top = _Table("genesis", document)
     if (found := top.integer("format")) != GENESIS_FORMAT:
         raise GenesisError(f"format {found} is unknown; this program reads {GENESIS_FORMAT}")
@@ -143,8 +153,11 @@ class _Table:
         if key not in self._left:
             raise GenesisError(f"{key} is missing in {self._name}")
         value = self._left.pop(key)
+        if type(value) is int and value not in _INTEGERS:
+            raise GenesisError(f"{key} in {self._name} has more than 64 bits")
         if type(value) is not kind:
-            raise GenesisError(f"{key} in {self._name} must be {what}, not {value!r}")
+            shown = _CONTAINERS.get(type(value)) or repr(value)
+            raise GenesisError(f"{key} in {self._name} must be {what}, not {shown}")
         return value
 
     def text(self, key: str) -> str:

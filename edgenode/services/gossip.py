@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import stat
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from aiohttp import web
 
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _prepare(settings: GossipSettings) -> GossipService:
     take_lock(settings.directory)
-    ward_key = read_key(settings.ward_key)
+    ward_key = read_key(settings.ward_key, "ward")
     member_key = MemberKey(read_key(settings.member_key))
     genesis = read_genesis(settings.genesis)
     chain, store = open_chain(settings, genesis, genesis_parameters(genesis))
@@ -71,8 +73,7 @@ async def _serve(service: GossipService) -> None:
     # Long polls would hold up the end for as long as they wait.
     runner = web.AppRunner(build_app(service), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    # The socket of a process that was killed is in the way of its successor.
-    settings.api.unlink(missing_ok=True)
+    _make_room(settings.api)
     await web.UnixSite(runner, str(settings.api)).start()
     settings.api.chmod(API_SOCKET_MODE)
     task = asyncio.current_task()
@@ -87,6 +88,21 @@ async def _serve(service: GossipService) -> None:
     finally:
         notify.stopping()
         await runner.cleanup()
+
+
+def _make_room(api: Path) -> None:
+    """Remove the socket of a process that was killed, which is in the way of its successor.
+
+    Raises:
+        StartError: something else is there.
+    """
+    try:
+        mode = api.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise StartError(f"{api} is no socket; move it away, or name another path as [node] api")
+    api.unlink()
 
 
 if __name__ == "__main__":

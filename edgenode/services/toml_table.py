@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -15,8 +17,16 @@ Address = tuple[str, int]
 # A node's file has some 60 lines; a larger one is not a configuration.
 _FILE_BYTES_LIMIT = 1 << 20
 
-_HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+)\s*\]")
-_KEY = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
+# The integers that TOML promises; longer ones cannot always be shown or become a float.
+_INTEGERS = range(-(1 << 63), 1 << 63)
+
+# Said in place of a value that is of any length, and may hold what cannot be shown.
+_CONTAINERS: dict[type, str] = {list: "an array", dict: "a table"}
+
+_NAME = r"""(["']?)([A-Za-z0-9_-]+)\{}"""
+# [table], [[table]], [table.key], key = and table.key =, with or without quotes. Spaces are
+# possessive: a long row of them is tried once only.
+_PLACE = re.compile(rf"\s*+(\[?)\[?\s*+{_NAME.format(2)}\s*(?:\.\s*{_NAME.format(4)}\s*)?[].=]")
 
 
 class ConfigError(ValueError):
@@ -34,7 +44,11 @@ class TomlFile:
         """
         self.path = path
         try:
-            with path.open("rb") as file:
+            # O_NONBLOCK: a FIFO under this name must not hold up the start.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise ConfigError(f"{path}: is no regular file")
                 raw = file.read(_FILE_BYTES_LIMIT + 1)
         except FileNotFoundError:
             raise ConfigError(
@@ -52,6 +66,10 @@ class TomlFile:
             raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: not TOML: {error}") from None
+        except ValueError:  # Python's own limit, which tomllib passes on
+            raise ConfigError(f"{path}: an integer in it has too many digits") from None
+        except RecursionError:
+            raise ConfigError(f"{path}: arrays or tables in it are nested too deep") from None
         self._lines = _places(text)
 
     def expect_tables(self, known: Collection[str]) -> None:
@@ -62,7 +80,7 @@ class TomlFile:
         """
         for name, value in self._document.items():
             if isinstance(value, list) and name in known:
-                raise self.error("", None, f"write [{name}] once, not [[{name}]]")
+                raise self.error(name, None, f"write [{name}] once, not [[{name}]]")
             if not isinstance(value, dict):
                 raise self.error("", name, "stands in no table; it must come below a [table] line")
             if name not in known:
@@ -82,8 +100,13 @@ class TomlFile:
         return Table(self, name, self._document[name], keys)
 
     def error(self, table: str, key: str | None, text: str) -> ConfigError:
-        """An error at a table or at one of its keys; `key` None means the table."""
-        line = self._lines.get((table, key))
+        """An error at a table or at one of its keys; `key` None means the table.
+
+        The line is that of the table where the key has none of its own: it is missing, or it
+        stands in an inline table, which is written as a key.
+        """
+        places = ((table, key), (table, None), ("", table))
+        line = next((self._lines[place] for place in places if place in self._lines), None)
         where = f"{self.path}:{line}" if line else f"{self.path}"
         name = f"[{table}]" if table else ""
         what = " ".join(part for part in (name, key) if part)
@@ -99,11 +122,13 @@ class Table:
         self._file = file
         self._name = name
         self._values = values
-        for key in values:
+        for key, value in values.items():
             if key not in keys:
                 raise self._error(
                     key, f"there is no such key{_meant(key, keys)}; there are: {', '.join(keys)}"
                 )
+            if type(value) is int and value not in _INTEGERS:
+                raise self._error(key, "the number has more than 64 bits")
 
     def text(self, key: str, default: str | None = None) -> str:
         """A string; without a default it must be there. So for all that follow."""
@@ -114,7 +139,7 @@ class Table:
         """An array of strings, empty where it is missing."""
         values = self._value(key, list, 'an array of strings, such as ["one", "two"]', [])
         if any(type(value) is not str for value in values):
-            raise self._error(key, f"{values!r} must hold strings only")
+            raise self._error(key, "must hold strings only")
         return tuple(values)
 
     def integer(self, key: str, default: int) -> int:
@@ -175,7 +200,8 @@ class Table:
             return default
         value = self._values[key]
         if type(value) is not kind:  # not isinstance: true is no integer
-            raise self._error(key, f"must be {what}, not {value!r}")
+            shown = _CONTAINERS.get(type(value)) or repr(value)
+            raise self._error(key, f"must be {what}, not {shown}")
         return value
 
     def _address(self, key: str, text: str) -> Address:
@@ -211,9 +237,14 @@ def _places(text: str) -> dict[tuple[str, str | None], int]:
     places: dict[tuple[str, str | None], int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if match := _HEADER.match(line):
-            table = match[1]
-            places.setdefault((table, None), number)
-        elif match := _KEY.match(line):
-            places.setdefault((table, match[1]), number)
+        if not (match := _PLACE.match(line)):
+            continue
+        is_header, _, first, _, second = match.groups()
+        if not is_header:
+            places.setdefault((table, first), number)
+            if not table and second:
+                places.setdefault((first, second), number)
+            continue
+        table = f"{first}.{second}" if second else first
+        places.setdefault((first, second), number)
     return places

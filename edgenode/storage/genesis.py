@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from edgenode.ledger.genesis import Genesis, GenesisError
@@ -18,7 +20,11 @@ def read_genesis(path: Path) -> Genesis:
         GenesisError: The file cannot be read, or a constant is unusable; the path is named.
     """
     try:
-        with path.open("rb") as file:
+        # O_NONBLOCK: a FIFO under this name must not hold up the start.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise GenesisError(f"{path}: is no regular file")
             raw = file.read(_FILE_BYTES_LIMIT + 1)
     except FileNotFoundError:
         raise GenesisError(

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
+from typing import Literal
+
+from edgenode.storage.new_file import write_new
 
 KEY_BYTES = 32
+
+Kind = Literal["member", "ward"]
 
 # A key, a comment and some blank lines; nothing longer is a key file.
 _FILE_BYTES_LIMIT = 4096
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
+
+_REMEDIES: dict[Kind, str] = {
+    "member": "make it with: edgenode key create",
+    "ward": (
+        "copy it from another node of the ward; on the first node make it with: "
+        "edgenode key create ward"
+    ),
+}
+"""Where a key that is missing comes from."""
 
 
 class KeyFileError(Exception):
@@ -33,21 +45,8 @@ def write_key(path: Path, key: bytes, comment: str) -> None:
     """
     assert len(key) == KEY_BYTES
     assert "\n" not in comment
-    # Written under another name and linked: whoever opens the path finds the whole key, and a
-    # file that is there stays. rename would replace it.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(f"# {comment}\n{key.hex()}\n")
-                file.flush()
-                os.fsync(descriptor)
-            os.link(draft, path)
-        finally:
-            with suppress(FileNotFoundError):
-                draft.unlink()
-        _sync_directory(path.parent)
+        write_new(path, f"# {comment}\n{key.hex()}\n", 0o600)
     except FileExistsError:
         raise KeyFileError(
             f"{path}: there is a file already, and a lost key cannot be made again; move it away "
@@ -57,8 +56,12 @@ def write_key(path: Path, key: bytes, comment: str) -> None:
         raise KeyFileError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def read_key(path: Path) -> bytes:
+def read_key(path: Path, kind: Kind = "member") -> bytes:
     """Read the 32 secret bytes of a key file.
+
+    Args:
+        path: The file.
+        kind: Which key it holds; a missing one is reported with what to do.
 
     Raises:
         KeyFileError: It is missing, others than its owner may open it, or it holds no key.
@@ -78,7 +81,7 @@ def read_key(path: Path) -> bytes:
             raw = file.read(_FILE_BYTES_LIMIT + 1)
     except FileNotFoundError:
         raise KeyFileError(
-            f"{path}: there is no such file; create it with `edgenode key create`"
+            f"{path}: there is no such file; {_REMEDIES[kind]} --file {path}"
         ) from None
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be read: {error.strerror}") from None
@@ -96,11 +99,3 @@ def _key_in(path: Path, raw: bytes) -> bytes:
             "and else only comments that begin with #"
         )
     return bytes.fromhex(keys[0])
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

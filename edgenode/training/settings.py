@@ -11,11 +11,12 @@ from edgenode.tasks.task import Schedule
 
 RUNTIMES = ("tflite", "litert")
 
-# A window of the activity task has 2.4 kB: 16 MB with the held-out windows, a quarter of an hour
-# to several hours of one sensor, depending on how its exercises are spread.
+# A window of the activity task has 6 kB (256 samples of six float32): 31 MB with the held-out
+# windows, a quarter as many. One begins every 1.28 s of exercise: they cover an hour and a half.
 DEFAULT_RESERVOIR = 4096
-# 2^17 windows of that task are 400 MB, what a box of 1 GB can spare and no more.
-_RESERVOIR = (64, 1 << 17)
+# 2^15 windows of that task are 250 MB with the held-out ones, what a box of 1 GB can spare and no
+# more.
+_RESERVOIR = (64, 1 << 15)
 _STEPS = (1, 100_000)
 # More cores than any box has.
 _THREADS = (1, 64)
@@ -53,8 +54,12 @@ class TrainerSettings:
             ValueError: One of them is unusable; the text begins with its name.
         """
         if self.model not in TASKS:
-            known = ", ".join(f'"{name}"' for name in sorted(TASKS))
-            raise ValueError(f'model: there is no task "{self.model}"; there are: {known}')
+            raise ValueError(f'model: there is no task "{self.model}"; there are: {_learnable()}')
+        if TASKS[self.model].cutter is None:
+            raise ValueError(
+                f'model: the examples of "{self.model}" do not come from sensors; those of these '
+                f"do: {_learnable()}"
+            )
         if self.runtime not in RUNTIMES:
             raise ValueError(f'runtime: "{self.runtime}" is neither "tflite" nor "litert"')
         for key, value, (low, high) in (
@@ -81,3 +86,8 @@ class TrainerSettings:
                 task.momentum_factor if self.momentum_factor is None else self.momentum_factor
             ),
         )
+
+
+def _learnable() -> str:
+    """The tasks that a trainer can learn: it has what sensors sent, and nothing else."""
+    return ", ".join(f'"{name}"' for name in sorted(TASKS) if TASKS[name].cutter is not None)

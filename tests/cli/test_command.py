@@ -2,15 +2,15 @@
 
 import json
 import os
-import pty
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from tests.ledger.builder import ALICE
+from edgenode.cli.main import cli
 
 EDGENODE = (sys.executable, "-m", "edgenode.cli.main")
 
@@ -50,6 +50,23 @@ def test_help_says_what_the_exit_codes_mean(tmp_path):
     assert "3  the node does not answer" in ran.stdout
 
 
+def commands(group=cli, path=()):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("command", [*commands()], ids=" ".join)
+def test_every_command_takes_the_global_options_and_says_so(tmp_path, command):
+    options = ("--config", "c", "--socket", "s", "--json")
+    shown = run(*command, *options, "--help", cwd=tmp_path)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for option in ("--config FILE", "--socket FILE", "--json"):
+        assert option in shown.stdout
+
+
 def test_a_ward_of_one_is_set_up_by_commands_alone(tmp_path):
     (tmp_path / "edgenode.toml").write_text('[node]\nname = "bed-1"\n')
     assert run("--config", "edgenode.toml", "key", "create", "ward", cwd=tmp_path).returncode == 0
@@ -59,32 +76,6 @@ def test_a_ward_of_one_is_set_up_by_commands_alone(tmp_path):
     assert run(*arguments, cwd=tmp_path).returncode == 0
     checked = run("config", "check", cwd=tmp_path, EDGENODE_CONFIG="edgenode.toml")
     assert (checked.returncode, checked.stderr) == (0, "")
-
-
-def test_a_terminal_gets_a_table_and_a_pipe_gets_every_digit(tmp_path):
-    member = f"bed-1={ALICE.public.hex()}"
-    arguments = ("genesis", "create", "--name", "w", "--member", member, "--out", "g")
-    assert run(*arguments, cwd=tmp_path).returncode == 0
-    piped = run("genesis", "check", "g", cwd=tmp_path, COLUMNS="20").stdout
-    assert ALICE.public.hex() in piped
-    leader, follower = pty.openpty()
-    with subprocess.Popen(
-        [*EDGENODE, "genesis", "check", "g"],
-        cwd=tmp_path,
-        stdout=follower,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
-    ) as process:
-        os.close(follower)
-        shown = b""
-        try:
-            while piece := os.read(leader, 4096):
-                shown += piece
-        except OSError:  # how Linux says that the other end is closed
-            pass
-        assert process.wait() == 0
-    os.close(leader)
-    assert b"\x1b[1m" in shown  # a heading in bold
-    assert ALICE.public.hex().encode() in shown
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,5 +1,7 @@
 """What the command says of a running node, for people and for machines."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,31 @@ def test_an_export_writes_over_nothing_unless_told(ask, tmp_path):
     assert len((tmp_path / "m.bin").read_bytes()) == 48
 
 
+def test_an_export_goes_where_a_link_leads(ask, tmp_path):
+    (tmp_path / "target.bin").write_text("old")
+    (tmp_path / "m.bin").symlink_to("target.bin")
+    (tmp_path / "new.bin").symlink_to("elsewhere.bin")
+    assert ask("model", "export", "activity", "--out", "m.bin").code == 5
+    assert ask("model", "export", "activity", "--out", "m.bin", "--force").code == 0
+    assert ask("model", "export", "activity", "--out", "new.bin").code == 0
+    assert (tmp_path / "m.bin").is_symlink()
+    assert (tmp_path / "new.bin").is_symlink()
+    assert len((tmp_path / "target.bin").read_bytes()) == 48
+    assert len((tmp_path / "elsewhere.bin").read_bytes()) == 48
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_an_export_replaces_no_device_or_pipe(ask, tmp_path, force, through_a_link):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    out = "link" if through_a_link else "fifo"
+    ran = ask("model", "export", "activity", "--out", out, *force)
+    assert (ran.code, ran.out) == (5, "")
+    assert f"{out}: is no regular file; name another one" in ran.err
+    assert (tmp_path / "fifo").is_fifo()
+
+
 def test_an_export_that_fails_leaves_nothing(ask, tmp_path):
     assert ask("model", "export", "nothing", "--out", "m.bin").code == 4
     ran = ask("model", "export", "activity", "--out", "none/m.bin")
@@ -108,11 +135,30 @@ def test_a_block_that_is_not_there_is_code_4(ask, block):
     assert f"edgenode: the node does not have it: there is no block {block}" in ran.err
 
 
-@pytest.mark.parametrize("block", ["", "-1", "abc", "ff" * 31, "12345678901", "head"])
-def test_what_is_no_block_is_wrong_usage(ask, block):
-    ran = ask("chain", "show", "--", block)
+@pytest.mark.parametrize("block", ["", "-1", "abc", "ff" * 31, "4294967296", "12345678901", "head"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("chain", "show", "--"), ("chain", "list", "--from"),
+     ("model", "export", "activity", "--out", "m.bin", "--at")],
+)  # fmt: skip
+def test_what_is_no_block_is_wrong_usage_wherever_it_stands(ask, arguments, block):
+    ran = ask(*arguments, block)
     assert (ran.code, ran.out) == (2, "")
     assert "neither a height nor a block id" in ran.err
+
+
+def test_blocks_are_listed_from_an_id_on_as_from_a_height(ask):
+    second = ask("chain", "show", "2", "--json").document["id"]
+    assert ask("chain", "list", "--from", second).out == ask("chain", "list", "--from", "2").out
+
+
+def test_the_options_of_a_command_come_before_those_of_edgenode(node, edgenode, tmp_path):
+    (tmp_path / "edgenode.toml").write_text('[node]\nname = "bed-1"\napi = "node.sock"\n')
+    assert edgenode("--config", "none.toml", "peers", "--config", "edgenode.toml").code == 0
+    assert edgenode("--socket", "none.sock", "peers", "--socket", "node.sock").code == 0
+    assert edgenode("peers", "--config", "edgenode.toml", EDGENODE_CONFIG="none.toml").code == 0
+    document = edgenode("status", "--socket", "node.sock", "--json").document
+    assert document["node"] == "bed-1"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +176,7 @@ def test_a_node_that_does_not_run_is_code_3_with_what_to_start(edgenode, argumen
     ran = edgenode("--socket", tmp_path / "none.sock", "--json", *arguments)
     assert (ran.code, ran.out) == (3, "")
     assert f"there is no socket {tmp_path}/none.sock" in ran.err
-    assert "systemctl start edgenode-gossip" in ran.err
+    assert "; start the node's service edgenode-gossip, or name another node" in ran.err
 
 
 def test_the_node_is_found_through_the_configuration(node, edgenode, tmp_path):

@@ -1,6 +1,10 @@
 """Keys, genesis, configuration: what a ward needs before its first block."""
 
+import os
+import resource
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -38,6 +42,19 @@ def test_a_key_is_never_written_over(edgenode, tmp_path):
     assert (ran.code, ran.out) == (5, "")
     assert "member.key: there is a file already, and a lost key cannot be made again" in ran.err
     assert (tmp_path / "member.key").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("key", "create", "--file"), ("key", "create", "ward", "--file"), ("key", "show", "--file"),
+     ("genesis", "check"), (*CREATE, "--out"), ("status", "--config"), ("status", "--socket"),
+     ("model", "export", "activity", "--force", "--out")],
+)  # fmt: skip
+def test_an_empty_text_names_no_file(edgenode, tmp_path, arguments):
+    ran = edgenode(*arguments, "")
+    assert (ran.code, ran.out) == (2, "")
+    assert "an empty text names no file" in ran.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_ward_key_is_created_and_not_shown(edgenode, tmp_path):
@@ -101,6 +118,20 @@ def test_a_genesis_is_never_written_over(edgenode, tmp_path):
     assert (ran.code, ran.out) == (5, "")
     assert "there is a file already; a ward whose genesis is lost is lost" in ran.err
     assert (tmp_path / "genesis.toml").read_text() == "precious"
+
+
+def test_a_genesis_that_the_disk_does_not_take_leaves_nothing(tmp_path):
+    def take_little():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    command = [sys.executable, "-m", "edgenode.cli.main", *CREATE, "--out", "genesis.toml"]
+    ran = subprocess.run(
+        command, cwd=tmp_path, preexec_fn=take_little, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (5, "")
+    assert "genesis.toml: cannot be written: File too large" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -178,7 +209,11 @@ def test_a_genesis_of_an_unknown_task_is_refused(edgenode, tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(None, "there is no such file; get it from the ward's founder"), (b"x", "not TOML"),
-     (b"\xff", "not UTF-8"), (b"format = 2", "format 2 is unknown"), (b"format = 1", "is missing")],
+     (b"\xff", "not UTF-8"), (b"format = 2", "format 2 is unknown"), (b"format = 1", "is missing"),
+     (b"format = " + b"9" * 5000, "an integer in it has too many digits"),
+     (b"format = 0x" + b"f" * 5000, "format in genesis has more than 64 bits"),
+     (b"format = [0x" + b"f" * 5000 + b"]", "format in genesis must be an integer, not an array"),
+     (b"format = " + b"[" * 3000 + b"]" * 3000, "nested too deep")],
 )  # fmt: skip
 def test_a_genesis_file_that_is_unusable_is_code_5(edgenode, tmp_path, content, reason):
     if content:
@@ -187,6 +222,12 @@ def test_a_genesis_file_that_is_unusable_is_code_5(edgenode, tmp_path, content, 
     assert (ran.code, ran.out) == (5, "")
     assert ran.err.startswith("edgenode: g: ")
     assert reason in ran.err
+
+
+def test_a_fifo_is_no_genesis_file_and_holds_nobody_up(edgenode, tmp_path):
+    os.mkfifo(tmp_path / "g")
+    ran = edgenode("genesis", "check", "g")
+    assert (ran.code, ran.err) == (5, "edgenode: g: is no regular file\n")
 
 
 @pytest.fixture
@@ -206,7 +247,7 @@ def ready(edgenode, tmp_path):
 def test_a_node_that_is_ready_passes(ready):
     ran = ready()
     assert ran.code == 0
-    assert len(ran.out.splitlines()) == 5
+    assert len(ran.out.splitlines()) == 6
     assert ready("--json").document["ok"] is True
 
 
@@ -237,11 +278,30 @@ def test_a_key_that_is_no_member_is_reported(ready, edgenode, tmp_path):
 
 
 def test_a_model_that_the_ward_does_not_train_is_reported(ready, tmp_path):
-    path = tmp_path / "edgenode.toml"
-    path.write_text(path.read_text().replace("activity", "cifar10"))
+    path = tmp_path / "genesis.toml"
+    path.write_text(path.read_text().replace('name = "activity"', 'name = "sleep"'))
     ran = ready()
     assert ran.code == 5
-    assert "the ward does not train cifar10; it trains activity" in ran.err
+    assert "the ward does not train activity; it trains sleep" in ran.err
+
+
+def test_a_runtime_that_is_not_installed_is_reported(ready, tmp_path, monkeypatch):
+    with (tmp_path / "edgenode.toml").open("a") as file:
+        file.write('runtime = "litert"\n')
+    assert ready().code == 0
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)  # importing it now fails
+    ran = ready()
+    assert ran.code == 5
+    assert 'edgenode.toml: [trainer]: runtime = "litert" needs ai_edge_litert' in ran.err
+
+
+def test_keys_that_are_missing_are_reported_with_what_makes_each(ready, edgenode, tmp_path):
+    (tmp_path / "ward.key").unlink()
+    (tmp_path / "member.key").unlink()
+    errors = ready().err
+    ward, member = tmp_path / "ward.key", tmp_path / "member.key"
+    assert f"on the first node make it with: edgenode key create ward --file {ward}\n" in errors
+    assert f"make it with: edgenode key create --file {member}\n" in errors
 
 
 def test_failed_checks_as_json_name_each_problem(ready, tmp_path, edgenode):

@@ -1,5 +1,6 @@
 """A configuration file is read in full, and a mistake in it is reported with its place."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -123,20 +124,29 @@ def test_the_task_chooses_what_the_trainer_is_not_told(write):
         ("[::1]:7171", "127.0.0.1:7170", 9, "port 7170 is also that of sync"),
         ('"bed-2.ward:7070"', "7070", 10, "must hold strings only"),
         ('["F0:0E:00:00:00:01"]', '"F0:0E:00:00:00:01"', 17, "must be an array of strings"),
+        ('sensors = ["F0:0E:00:00:00:01"]', "", 15, "sensors: the list is empty"),
+        ("[collector]", '["collector"]\nadaptr = 1', 16, r"\[collector\] adaptr"),
+        ("[miner]", "[miner.pace]\n[miner]", 31, r"\[miner\] pace: there is no such key"),
+        ("[miner]", "[[miner]]", 31, r"\[miner\]: write \[miner\] once, not \[\[miner\]\]"),
+        ("[exporter]\nlisten", "[exporter]\nlisten.on", 36, "must be a string.* not a table"),
         ('["F0:0E:00:00:00:01"]', "[]", 17, "sensors: the list is empty"),
         ('"F0:0E:00:00:00:01"', '"F0:0E:00:00:00"', 17, "is no address such as"),
         ("max_bytes = 2000000", "max_bytes = 2e6", 18, "must be an integer, not 2000000.0"),
         ("max_bytes = 2000000", "max_bytes = 3", 18, "3 is below 1048576"),
         ('model = "activity"', 'model = "activty"', 23, r'no task "activty"; there are: "activi'),
+        ('model = "activity"', 'model = "cifar10"', 23, '"cifar10" do not come from sensors; th'),
         ('"litert"', '"torch"', 24, 'neither "tflite" nor "litert"'),
         ("threads = 2", "threads = true", 25, "must be an integer, not True"),
-        ("reservoir = 1000", "reservoir = 1", 26, "1 is not in 64..131072"),
+        ("reservoir = 1000", "reservoir = 1", 26, "1 is not in 64..32768"),
         ("steps = 7", "steps = 0", 27, "0 is not in 1..100000"),
         ("learning_rate = 0.5", "learning_rate = nan", 28, "nan is not above 0"),
         ("momentum_factor = 0", "momentum_factor = 1", 29, "1.0 is not in 0..1"),
         ("threads = 3", "threads = 0", 32, r"\[miner\] threads: 0 is not in 1..64"),
         ("share = 1", "share = 1.5", 33, "1.5 is not in 0.01..1"),
         ("share = 1", "share = nan", 33, "nan is not in"),
+        ("share = 1", f"share = {'9' * 400}", 33, "share: the number has more than 64 bits"),
+        ("threads = 3", f"threads = 0x{'f' * 5000}", 32, "the number has more than 64 bits"),
+        ('"litert"', f"[0x{'f' * 5000}]", 24, "must be a string.* not an array"),
         ("0.0.0.0:9999", "localhost:9999", 36, "listen: 'localhost' is no IP address"),
     ],
 )
@@ -154,9 +164,13 @@ def test_a_mistake_is_reported_with_line_key_and_what_is_allowed(write, old, new
         ("[gossip]\n", r"there is no \[node\] table"),
         ("[node\n", "not TOML: .*line 1"),
         ('name = "x"\n', "toml:1: name: stands in no table"),
-        ('[[node]]\nname = "x"\n', r"toml: write \[node\] once, not \[\[node\]\]"),
-        ("node = [1]\n", r"toml: write \[node\] once"),
-        ('[node]\nname = "x"\n[node.more]\n', r"\[node\] more: there is no such key"),
+        ('[[node]]\nname = "x"\n', r"toml:1: \[node\]: write \[node\] once, not \[\[node\]\]"),
+        ("node = [1]\n", r"toml:1: \[node\]: write \[node\] once"),
+        ('[node]\nname = "x"\n[node.more]\n', r"toml:3: \[node\] more: there is no such key"),
+        ('\nnode = { nam = "x" }\n', r"toml:2: \[node\] nam: there is no such key"),
+        ('\nnode.name = "a b"\n', r"toml:2: \[node\] name: 'a b' is not"),
+        (f"[node]\nname = {'9' * 5000}\n", "an integer in it has too many digits"),
+        (f"[node]\nname = {'[' * 3000}{']' * 3000}\n", "nested too deep"),
         ('[node]\nname = "a"\nname = "b"\n', "not TOML"),
     ],
 )
@@ -177,6 +191,12 @@ def test_a_missing_file_is_reported_with_what_to_do(tmp_path):
         ConfigError, match=r"no such file; name the node's edgenode.toml with --con"
     ):
         load(tmp_path / "none.toml")
+
+
+def test_a_fifo_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "edgenode.toml")
+    with pytest.raises(ConfigError, match="is no regular file"):
+        load(tmp_path / "edgenode.toml")
 
 
 def test_a_directory_is_no_configuration(tmp_path):

@@ -3,6 +3,7 @@
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -98,8 +99,22 @@ def test_a_key_written_by_hand_is_read(path):
 
 
 def test_a_missing_file_is_reported_with_what_to_do(path):
-    with pytest.raises(KeyFileError, match="no such file; create it with `edgenode key create`"):
+    with pytest.raises(KeyFileError, match=r"no such file; make it with: edgenode key create --f"):
         read_key(path)
+
+
+def test_a_missing_ward_key_is_to_be_copied_or_made_by_the_first_node(path):
+    remedy = "copy it from another node .* on the first node make it with: edgenode key create ward"
+    with pytest.raises(KeyFileError, match=remedy):
+        read_key(path, "ward")
+
+
+@pytest.mark.parametrize("name", ["", "/"])
+def test_what_has_no_name_is_no_key_file(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyFileError, match="there is a file already"):
+        write_key(Path(name), KEY, "edgenode member key")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fifo_holds_nobody_up(path):
