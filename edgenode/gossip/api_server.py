@@ -31,6 +31,7 @@ from edgenode.ledger.hashes import display, from_display
 from edgenode.ledger.headers import Entry, UnknownParentError
 from edgenode.ledger.mempool import PoolFullError
 from edgenode.ledger.rules import Rejected
+from edgenode.ledger.store import AlteredError
 from edgenode.ledger.transaction import Transfer, decode_transaction
 from edgenode.storage.chain import StoreError, StoreFullError
 
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT = 60.0
 BLOCKS_LIMIT = 100
 REPORT_BYTES_LIMIT = 64 * 1024
+
+RECOMPUTED_LIMIT = 256
+"""Blocks that one request may have computed again: gossip waits meanwhile. Snapshots lie closer."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -94,7 +98,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         )
     except (_Failure, Rejected, StoreError, PoolFullError, MissingDataError) as error:
         status, name, detail = _described(error)
-        if name == "store_failed":
+        if name == "store_failed" and not isinstance(error, AlteredError):
             request.app[SERVICE].fail(error)
     return _answer({"error": name, "detail": detail}, status)
 
@@ -168,7 +172,7 @@ class _Api:
         }
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
-        fixed = self._chain.parameters_at(entry)[index]
+        fixed = self._chain.parameters_at(entry, RECOMPUTED_LIMIT)[index]
         match request.query.get("format", "float"):
             case "float":
                 scale_bits = self._chain.genesis.models[index].scale_bits

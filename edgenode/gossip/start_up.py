@@ -15,13 +15,16 @@ from edgenode.ledger.genesis import Genesis
 from edgenode.ledger.hashes import content_id
 from edgenode.ledger.headers import UnknownParentError
 from edgenode.ledger.rules import Rejected
-from edgenode.ledger.transaction import Coinbase, Transfer, Update
+from edgenode.ledger.transaction import Transfer, Update
 from edgenode.storage import salvage
 from edgenode.storage.chain import DamagedStoreError, SqliteChainStore
 from edgenode.tasks.registry import find_task
 from edgenode.tasks.task import TaskError
 
 log = logging.getLogger(__name__)
+
+PAYLOADS_AT_ONCE = 64
+"""Payloads taken over from a damaged store before the head moves on with what they complete."""
 
 
 class StartError(Exception):
@@ -77,7 +80,7 @@ def open_chain(
     its place; what is not comes from the peers.
 
     Raises:
-        StartError: the genesis parameters are not the ward's.
+        GenesisError: the genesis parameters are not the ward's.
         StoreError: the store belongs to another ward, or cannot be opened or put aside.
     """
     settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,10 +110,9 @@ def _load(
 ) -> tuple[Chain, SqliteChainStore]:
     store = SqliteChainStore(path, genesis.id)
     try:
-        return Chain(genesis, parameters, store), store
-    except ValueError as error:
-        store.close()
-        raise StartError(str(error)) from None
+        chain = Chain(genesis, parameters, store)
+        store.waiting()  # legible as well, or it is salvaged now
+        return chain, store
     except BaseException:
         store.close()
         raise
@@ -119,26 +121,42 @@ def _load(
 def _salvage(damaged: Path, chain: Chain, store: SqliteChainStore) -> None:
     """Take over what is legible: blocks through full validation, then what waited for one."""
     now = int(time.time())
-    for block in sorted(salvage.read_blocks(damaged), key=_claimed_height):
-        try:
-            chain.add_block(block, now)
-        except (Rejected, UnknownParentError) as error:
-            log.warning("a block of %s is left out: %s", damaged, error)
+    orphans: dict[bytes, list[Block]] = {}  # by parent: few, for blocks are stored as they come
+    for found in salvage.read_blocks(damaged):
+        blocks = [found]
+        while blocks:
+            block = blocks.pop()
+            try:
+                chain.add_block(block, now)
+            except UnknownParentError:
+                orphans.setdefault(block.header.previous, []).append(block)
+            except Rejected as rejected:
+                log.warning("a block of %s is left out: %s", damaged, rejected)
+            else:
+                blocks += orphans.pop(block.id, [])
+    if orphans:
+        log.warning(
+            "%d blocks of %s are left out: those before them are not legible",
+            sum(map(len, orphans.values())),
+            damaged,
+        )
     waiting = list(salvage.read_waiting(damaged))
     named = {t.payload: t for t in waiting if isinstance(t, Update)}
-    for payload in salvage.read_payloads(damaged):
+    for count, payload in enumerate(salvage.read_payloads(damaged)):
         name = content_id(payload)
         if chain.lacks_payload(name):
             chain.add_payload(payload)
         if name in named:
             store.add_waiting(named[name], payload)
+        if count % PAYLOADS_AT_ONCE == 0:
+            _advance(chain)
     for transaction in waiting:
         if isinstance(transaction, Transfer):
             store.add_waiting(transaction, None)
-    chain.advance()
+    _advance(chain)
 
 
-def _claimed_height(block: Block) -> int:
-    """The height that a block says it has: parents before children."""
-    first = block.transactions[0] if block.transactions else None
-    return first.height if isinstance(first, Coinbase) else 0
+def _advance(chain: Chain) -> None:
+    """Move the head as far as it goes."""
+    while chain.advance()[0] is not None:
+        pass

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from edgenode.learning.fixed_point import Fixed, from_bytes, to_bytes
 from edgenode.ledger.accounts import EMPTY, applied
-from edgenode.ledger.block import Block
-from edgenode.ledger.genesis import Genesis
+from edgenode.ledger.block import Block, is_signed_block
+from edgenode.ledger.branches import Branches
+from edgenode.ledger.genesis import Genesis, GenesisError
 from edgenode.ledger.hashes import content_id, display
 from edgenode.ledger.header import Header
 from edgenode.ledger.headers import (
@@ -19,11 +20,22 @@ from edgenode.ledger.headers import (
     fork_point,
 )
 from edgenode.ledger.rules import Rejected, Rule
-from edgenode.ledger.store import ChainStore, Connected, Switch
+from edgenode.ledger.store import (
+    PARAMETERS_KEPT,
+    AlteredError,
+    ChainStore,
+    Connected,
+    Switch,
+)
+from edgenode.ledger.target import expand, work
 from edgenode.ledger.transaction import Coinbase, Update
 from edgenode.ledger.validation import Once, State, check_form, connect, evolve
 
 log = logging.getLogger(__name__)
+
+LONGEST_MOVE = 32
+"""Blocks that join in one move of the head, once it is heavier than where it came from: what joins
+is held in memory with its parameters until it is written."""
 
 
 class MissingDataError(LookupError):
@@ -71,13 +83,14 @@ class Chain:
         """Load the chain from its store; nothing is validated again.
 
         Raises:
-            ValueError: the genesis parameters are not those that genesis names.
+            GenesisError: the genesis parameters are not those that genesis names.
             MissingDataError: the store lacks something that it promised.
+            AlteredError: the disk has altered something in it.
         """
         for model, parameters in zip(genesis.models, genesis_parameters, strict=True):
             root = content_id(to_bytes(parameters)).hex()
             if len(parameters) != model.parameters or root != model.root:
-                raise ValueError(
+                raise GenesisError(
                     f"the genesis parameters of model {model.name} have root {root}, "
                     f"genesis names {model.root}"
                 )
@@ -87,7 +100,8 @@ class Chain:
         self._store = store
         self._invalid: dict[bytes, Rejected] = {}
         self._lacking: dict[bytes, set[bytes]] = {}
-        self._tips: dict[bytes, Entry] = {self.tree.root.id: self.tree.root}
+        self._branches = Branches(self.tree)
+        self._refused: list[bytes] = []
         self._active: list[Entry] = [self.tree.root]
         self._once: dict[bytes, frozenset[Once]] = {}
         self._load()
@@ -109,12 +123,34 @@ class Chain:
         return self.at(entry.height) is entry
 
     def block(self, block_id: bytes) -> Block | None:
-        """A block by id, genesis included."""
+        """A block by id, genesis included.
+
+        Raises:
+            AlteredError: the disk has altered it.
+        """
         return self.genesis.block if block_id == self.genesis.id else self._store.block(block_id)
 
+    def served_block(self, block_id: bytes) -> Block | None:
+        """A block to give to others: None also if the disk has altered it."""
+        try:
+            block = self.block(block_id)
+        except AlteredError as error:
+            log.error("%s", error)
+            return None
+        if block is None or block is self.genesis.block:
+            return block
+        if not is_signed_block(block, self.genesis.id):  # the block's id does not cover it
+            log.error("the signature of block %s changed on the disk", display(block_id))
+            return None
+        return block
+
     def payload(self, payload_id: bytes) -> bytes | None:
-        """A payload by content id."""
-        return self._store.payload(payload_id)
+        """A payload by content id; None also if the disk has altered it."""
+        payload = self._store.payload(payload_id)
+        if payload is not None and content_id(payload) != payload_id:
+            log.error("payload %s changed on the disk", payload_id.hex())
+            return None
+        return payload
 
     def lacks_payload(self, payload_id: bytes) -> bool:
         """Whether a block that is here waits for this payload."""
@@ -126,30 +162,35 @@ class Chain:
 
     def best_header(self) -> Entry:
         """The entry with the most work of which nothing is known to be invalid."""
-        return max(self._tips.values(), key=lambda entry: (entry.work, entry is self.head))
+        return self._branches.best(self.head)
 
     def wanted(self, limit: int) -> Wanted:
         """Up to `limit` missing blocks, and updates with missing payload, nearest first.
 
         Every branch that is heavier than the head has its share: the heaviest may be one whose
-        blocks nobody has.
+        blocks nobody has. Branches that lack the same block first are one.
         """
-        tips = [tip for tip in self._tips.values() if tip.work > self.head.work]
-        tips.sort(key=lambda entry: -entry.work)
-        share = max(2, limit // max(1, len(tips)))
+        lacking: dict[bytes, tuple[list[bytes], list[Update]]] = {}
+        for tip in self._branches.heavier(self.head):
+            of_tip = self._lacking_of(tip, limit)
+            first = of_tip[0][0] if of_tip[0] else of_tip[1][0].id if of_tip[1] else None
+            if first is not None:
+                lacking.setdefault(first, of_tip)
+            if len(lacking) == limit:
+                break
+        share = max(2, limit // max(1, len(lacking)))
         blocks: dict[bytes, None] = {}
         updates: dict[bytes, Update] = {}
-        for tip in tips[:limit]:
-            lacking_blocks, lacking_updates = self._lacking_of(tip, share)
-            blocks.update(dict.fromkeys(lacking_blocks))
-            updates.update({update.id: update for update in lacking_updates})
+        for lacking_blocks, lacking_updates in lacking.values():
+            blocks.update(dict.fromkeys(lacking_blocks[:share]))
+            updates.update({update.id: update for update in lacking_updates[:share]})
         return Wanted(tuple(blocks)[:limit], tuple(updates.values())[:limit])
 
     def _lacking_of(self, tip: Entry, limit: int) -> tuple[list[bytes], list[Update]]:
         blocks: list[bytes] = []
         updates: list[Update] = []
         for entry in branch(fork_point(self.head, tip), tip):
-            if not self._store.has_block(entry.id):
+            if self._branches.is_bare(entry):
                 blocks.append(entry.id)
             elif lacking := self._lacking.get(entry.id):
                 block = self._block(entry)
@@ -161,7 +202,7 @@ class Chain:
     def beside(self, depth: int) -> list[Block]:
         """Stored blocks beside the chain, up to `depth` below the head; parents first."""
         found: dict[bytes, Entry] = {}
-        for tip in self._tips.values():
+        for tip in self._branches:
             for entry in tip.lineage():
                 if self.is_active(entry) or entry.height < self.head.height - depth:
                     break
@@ -169,13 +210,15 @@ class Chain:
         stored = (self._store.block(e.id) for e in sorted(found.values(), key=lambda e: e.height))
         return [block for block in stored if block is not None]
 
-    def parameters_at(self, entry: Entry) -> tuple[Fixed, ...]:
+    def parameters_at(self, entry: Entry, longest: int | None = None) -> tuple[Fixed, ...]:
         """The parameters of every model at a block of the chain or beside it.
 
-        Recent ones come from the store; older ones are recomputed from the payloads.
+        Recent ones come from the store; older ones are recomputed from the payloads, over at most
+        `longest` blocks.
 
         Raises:
-            MissingDataError: a block or payload that is needed is not kept.
+            MissingDataError: a block or payload that is needed is not kept, or more blocks would
+                have to be computed again.
         """
         above: list[Entry] = []
         for ancestor in entry.lineage():
@@ -183,6 +226,11 @@ class Chain:
             if kept is not None:
                 break
             above.append(ancestor)
+            if longest is not None and len(above) > longest:
+                raise MissingDataError(
+                    f"the parameters at block {display(entry.id)} are not kept, and computing them "
+                    f"again would take more than {longest} blocks"
+                )
         assert kept is not None, "the parameters of genesis are always here"
         for descendant in reversed(above):
             assert descendant.parent is not None
@@ -198,7 +246,7 @@ class Chain:
                 state,
                 self._block(descendant).updates,
                 self.tree.get,
-                self._payload,
+                self._intact_payload,
             )
         return kept
 
@@ -211,18 +259,28 @@ class Chain:
             UnknownParentError: its parent is not known.
             Rejected: it or an ancestor violates a rule.
         """
+        entry = self._take_header(header, now)
+        self._branches.prune()
+        return entry
+
+    def _take_header(self, header: Header, now: int) -> Entry:
         self.check_header(header, now)
         known = self.tree.get(header.id)
         if known is not None:
             return known
         entry = self.tree.add(header)
-        self._extend_tips(entry)
+        self._branches.extend(entry, bare=True)
         return entry
+
+    def could_be_head(self, header: Header) -> bool:
+        """Whether the branch that ends in this checked header has as much work as the head's."""
+        parent = self.tree.get(header.previous)
+        return parent is not None and parent.work + work(expand(header.target)) >= self.head.work
 
     def check_header(self, header: Header, now: int) -> None:
         """Check a header without taking it up; raises as `add_header`."""
         if (why := self._invalid.get(header.id)) is not None:
-            raise why
+            raise Rejected(why.rule, why.detail)
         if self.tree.get(header.id) is not None:
             return
         if header.previous in self._invalid:
@@ -243,15 +301,16 @@ class Chain:
         if (
             entry is not None
             and block.id not in self._invalid
-            and (entry is self.tree.root or self._store.has_block(entry.id))
+            and not self._branches.is_bare(entry)
         ):
             return entry
         # Proof of work comes before signatures, which cost more to check than to forge. A bad
         # signature or transaction list may be the courier's, so it damns no header.
         self.check_header(block.header, now)
         check_form(self.genesis, block)
-        entry = self.add_header(block.header, now)
+        entry = self._take_header(block.header, now)
         self._store.add_block(block, entry.height)
+        self._branches.block_came(entry)
         self._note_lacking(block)
         return entry
 
@@ -264,25 +323,24 @@ class Chain:
         return name
 
     def advance(self) -> tuple[HeadChange | None, list[Refusal]]:
-        """Move the head to the best branch that is complete and valid.
+        """Move the head towards the best branch that is complete and valid.
+
+        A long way takes several moves: call again until there is none.
 
         Returns:
             The move, if there was one, and the blocks that were found invalid on the way.
         """
-        old = self.head
+        self._drop_refused()
         refusals: list[Refusal] = []
-        disconnected: list[Block] = []
-        connected: list[Block] = []
         while (target := self._best_complete()) is not None:
             change, refusal = self._switch(target)
             if refusal is not None:
                 refusals.append(refusal)
                 self._refuse(refusal)
             if change is not None:
-                _merge(change, disconnected, connected)
-        if self.head is old:
-            return None, refusals
-        return HeadChange(old, self.head, tuple(disconnected), tuple(connected)), refusals
+                return change, refusals
+            self._drop_refused()
+        return None, refusals
 
     # How it is done
 
@@ -290,7 +348,7 @@ class Chain:
         orphans = []
         for header in self._store.headers():
             try:
-                self._extend_tips(self.tree.restore(header))
+                self._branches.extend(self.tree.restore(header), bare=False)
             except UnknownParentError:
                 # Bodies come in any order while catching up, headers are stored with them only:
                 # the power went before the parent came. Its peers still have it.
@@ -308,7 +366,7 @@ class Chain:
                 )
             self._active.append(entry)
         on_chain = {entry.id for entry in self._active}
-        for tip in list(self._tips.values()):
+        for tip in self._branches:
             for side in tip.lineage():
                 if side.id in on_chain:
                     break
@@ -323,18 +381,13 @@ class Chain:
             counted=self._counted(self.head),
         )
 
-    def _extend_tips(self, entry: Entry) -> None:
-        if entry.parent is not None:
-            self._tips.pop(entry.parent.id, None)
-        self._tips[entry.id] = entry
-
     def _note_lacking(self, block: Block) -> None:
         lacking = {u.payload for u in block.updates if not self._store.has_payload(u.payload)}
         if lacking:
             self._lacking[block.id] = lacking
 
     def _is_complete(self, entry: Entry) -> bool:
-        if not self._store.has_block(entry.id):
+        if self._branches.is_bare(entry):
             return False
         if not self._lacking.get(entry.id):
             self._lacking.pop(entry.id, None)
@@ -344,9 +397,7 @@ class Chain:
     def _best_complete(self) -> Entry | None:
         """The heaviest entry above the head's work whose whole branch is here, if any."""
         best: Entry | None = None
-        for tip in self._tips.values():
-            if tip.work <= self.head.work:
-                continue
+        for tip in self._branches.heavier(self.head):
             reached: Entry | None = None
             for entry in branch(fork_point(self.head, tip), tip):
                 if not self._is_complete(entry):
@@ -357,7 +408,7 @@ class Chain:
         return best
 
     def _switch(self, target: Entry) -> tuple[HeadChange | None, Refusal | None]:
-        """Go to `target`, or as far as its branch is valid if that is still heavier."""
+        """Go to `target`, or towards it, as far as its branch is valid if that is still heavier."""
         old = self.head
         fork = fork_point(old, target)
         leaving = branch(fork, old)[::-1]
@@ -374,14 +425,20 @@ class Chain:
                 state, joined = self._connect(state, entry, block)
             except Rejected as rejected:
                 # Payloads are stored under their true name: this one changed on our own disk.
-                if rejected.rule is Rule.PAYLOAD_HASH:
-                    self._forget_altered_payloads(block)
-                else:
-                    refusal = Refusal(entry, rejected)
+                if not self._forget_altered_payloads(block):
+                    # Without its traceback, which would hold on to the state of the whole branch.
+                    refusal = Refusal(entry, Rejected(rejected.rule, rejected.detail))
                 break
             joining.append(joined)
             entries.append(entry)
             touched.update(joined.undo.before)
+            if len(joining) > PARAMETERS_KEPT:
+                # A branch of days is not held in memory with all its parameters.
+                joining[-PARAMETERS_KEPT - 1] = replace(
+                    joining[-PARAMETERS_KEPT - 1], parameters=()
+                )
+            if state.entry.work > old.work and len(joining) >= LONGEST_MOVE:
+                break
         if state.entry.work <= old.work:
             return None, refusal
         self._store.switch(
@@ -403,14 +460,21 @@ class Chain:
         self.state = state
         return change, refusal
 
-    def _forget_altered_payloads(self, block: Block) -> None:
-        """Forget payloads that are not what they were, so that peers are asked for them."""
+    def _forget_altered_payloads(self, block: Block) -> bool:
+        """Forget payloads that are not what they were, so that peers are asked for them.
+
+        Returns:
+            Whether there were any.
+        """
+        altered = False
         for update in block.updates:
             payload = self._store.payload(update.payload)
             if payload is None or content_id(payload) != update.payload:
                 log.error("payload %s changed on the disk", update.payload.hex())
                 self._store.drop_payload(update.payload)
                 self._lacking.setdefault(block.id, set()).add(update.payload)
+                altered = True
+        return altered
 
     def _connect(self, state: State, entry: Entry, block: Block) -> tuple[State, Connected]:
         effect = connect(self.genesis, state, block, self.tree.get, self._payload)
@@ -456,23 +520,21 @@ class Chain:
         return self._once[entry.id]
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Mark a block and all that build on it invalid, and forget their bodies."""
-        parent = refusal.entry.parent
-        for tip in list(self._tips.values()):
-            above = [entry for entry in tip.lineage() if entry.height >= refusal.entry.height]
-            if above[-1:] != [refusal.entry]:
-                continue
-            del self._tips[tip.id]
-            for entry in above:
-                self._invalid[entry.id] = (
-                    refusal.rejected
-                    if entry is refusal.entry
-                    else Rejected(Rule.PARENT_INVALID, f"builds on {display(refusal.entry.id)}")
-                )
-                self._lacking.pop(entry.id, None)
-                self._store.drop_block(entry.id)
-        assert parent is not None, "genesis is never refused"
-        self._tips[parent.id] = parent
+        """Mark a block and all that build on it invalid; their bodies are dropped afterwards."""
+        for entry in self._branches.cut(refusal.entry):
+            self._invalid[entry.id] = (
+                refusal.rejected
+                if entry is refusal.entry
+                else Rejected(Rule.PARENT_INVALID, f"builds on {display(refusal.entry.id)}")
+            )
+            self._lacking.pop(entry.id, None)
+            self._refused.append(entry.id)
+
+    def _drop_refused(self) -> None:
+        """Forget the bodies of refused blocks; what a full disk prevents is done the next time."""
+        while self._refused:
+            self._store.drop_block(self._refused[-1])
+            self._refused.pop()
 
     def _kept_parameters(self, entry: Entry) -> tuple[Fixed, ...] | None:
         if entry is self.tree.root:
@@ -499,18 +561,14 @@ class Chain:
         assert isinstance(block.transactions[0], Coinbase)
         return block
 
+    def _intact_payload(self, payload_id: bytes) -> bytes:
+        payload = self.payload(payload_id)
+        if payload is None:
+            raise MissingDataError(f"payload {payload_id.hex()} is not in the store as it was")
+        return payload
+
     def _payload(self, payload_id: bytes) -> bytes:
         payload = self._store.payload(payload_id)
         if payload is None:
             raise MissingDataError(f"payload {payload_id.hex()} is not in the store")
         return payload
-
-
-def _merge(change: HeadChange, disconnected: list[Block], connected: list[Block]) -> None:
-    """Append a move to the moves before it; what came and went in between cancels out."""
-    for block in change.disconnected:
-        if connected and connected[-1].id == block.id:
-            connected.pop()
-        else:
-            disconnected.append(block)
-    connected.extend(change.connected)

@@ -105,6 +105,13 @@ class HeaderTree:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def forget(self, entry: Entry) -> None:
+        """Drop an entry that nothing builds on."""
+        del self._entries[entry.id]
+
     def add(self, header: Header) -> Entry:
         """Check a header against its ancestors and take it up; a known one is returned.
 

@@ -54,7 +54,7 @@ def _public_key(public: bytes) -> EccKey | None:
 
 
 def is_public_key(public: bytes) -> bool:
-    """Whether these 32 bytes are a point of the curve."""
+    """Whether these 32 bytes are a point of the curve, and not one of small order."""
     return len(public) == PUBLIC_KEY_BYTES and _public_key(public) is not None
 
 

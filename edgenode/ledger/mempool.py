@@ -11,7 +11,7 @@ from edgenode.ledger.validation import Once, State, base_age, check_update
 
 TRANSFERS_LIMIT = 4096
 """Waiting transfers, sixteen full blocks of them; they cost memory, and anyone with coins may
-send one."""
+send one. What a reorganisation undoes comes on top."""
 
 
 class PoolFullError(Exception):
@@ -68,6 +68,14 @@ class Mempool:
         self._updates[update.id] = update
         self._once[update.once] = update.id
 
+    def drop_payload(self, payload: bytes) -> list[bytes]:
+        """Drop the updates with this payload (content id); returns their ids."""
+        dropped = [update for update in self._updates.values() if update.payload == payload]
+        for update in dropped:
+            del self._updates[update.id]
+            del self._once[update.once]
+        return [update.id for update in dropped]
+
     def check_transfer(self, transfer: Transfer, state: State) -> None:
         """Whether this transfer could wait here.
 
@@ -99,7 +107,7 @@ class Mempool:
         self._books, self._books_on = Bookkeeping(state.accounts), state.accounts
         self._transfers = {}
         refused = []
-        for transfer in transfers[:TRANSFERS_LIMIT]:
+        for transfer in transfers:
             try:
                 self._books.transfer(transfer, self._genesis.id)
             except Rejected as rejected:

@@ -8,10 +8,26 @@ from edgenode.ledger.accounts import Account, AccountsUndo
 from edgenode.ledger.block import Block
 from edgenode.ledger.header import Header
 
+PARAMETERS_KEPT = 128
+"""Blocks below the head whose parameters stay at hand: more than any reorganisation that is
+not an accident of hours."""
+
+SNAPSHOT_INTERVAL = 128
+SNAPSHOTS_KEPT = 64
+"""Of the blocks before those, the parameters at every 128th height stay, back to the 64th such:
+eight days at a spacing of 90 s. Others are recomputed from the payloads, from the nearest kept."""
+
+
+class AlteredError(Exception):
+    """What the store gives back is not what was put in: the disk has altered it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A block that joins the chain, with what it brings: undo record and parameters by root."""
+    """A block that joins the chain, with what it brings: undo record and parameters by root.
+
+    `parameters` may be empty for a block of a long move that is followed by many others.
+    """
 
     block: Block
     undo: AccountsUndo
@@ -44,16 +60,16 @@ class ChainStore(Protocol):
         """All accounts at the head."""
 
     def block(self, block_id: bytes) -> Block | None:
-        """A stored block."""
+        """A stored block; raises AlteredError."""
 
     def has_block(self, block_id: bytes) -> bool:
         """Whether `block` would give it."""
 
     def undo(self, block_id: bytes) -> AccountsUndo:
-        """The undo record of a block of the chain; raises KeyError."""
+        """The undo record of a block of the chain; raises KeyError, AlteredError."""
 
     def payload(self, content_id: bytes) -> bytes | None:
-        """A stored payload."""
+        """A stored payload, as the disk gives it."""
 
     def has_payload(self, content_id: bytes) -> bool:
         """Whether `payload` would give it."""
@@ -65,7 +81,7 @@ class ChainStore(Protocol):
         """Keep a block that is not (yet) part of the chain."""
 
     def add_payload(self, content_id: bytes, payload: bytes) -> None:
-        """Keep a payload."""
+        """Keep a payload, in the place of one under this id that the disk has altered."""
 
     def drop_payload(self, content_id: bytes) -> None:
         """Forget a payload that is not what its name says."""

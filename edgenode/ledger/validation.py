@@ -68,12 +68,16 @@ def check_form(genesis: Genesis, block: Block) -> None:
             Rule.TRANSFER_COUNT,
             f"{len(block.transfers)} transfers of {genesis.transfers_per_block}",
         )
-    for update in block.updates:
-        check_update(genesis, update)
+    if len(block.coinbase.models) != len(genesis.models):
+        raise Rejected(
+            Rule.COINBASE_MODELS, f"{len(block.coinbase.models)} models, not {len(genesis.models)}"
+        )
     if block.coinbase.miner not in genesis.member_keys:
         raise Rejected(Rule.BLOCK_MEMBER, f"{block.coinbase.miner.hex()} is no member")
     if not is_signed_block(block, genesis.id):
         raise Rejected(Rule.BLOCK_SIGNATURE, "the signature is not the miner's")
+    for update in block.updates:
+        check_update(genesis, update)
 
 
 def check_update(genesis: Genesis, update: Update) -> Model:
@@ -227,8 +231,6 @@ def evolve(
 
 
 def _check_commitments(coinbase: Coinbase, models: tuple[ModelState, ...]) -> None:
-    if len(coinbase.models) != len(models):
-        raise Rejected(Rule.COINBASE_MODELS, f"{len(coinbase.models)} models, not {len(models)}")
     for index, (claimed, true) in enumerate(zip(coinbase.models, models, strict=True)):
         if claimed.root != true.root:
             raise Rejected(

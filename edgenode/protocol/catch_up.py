@@ -20,8 +20,8 @@ from edgenode.protocol.wire import (
 )
 
 HEADERS_AHEAD = 2000
-"""Headers taken up beyond the head before their blocks are here: they cost memory, and a branch
-whose blocks nobody has should not fill it."""
+"""Headers of one peer's branch taken up beyond the head before their blocks are here: they cost
+memory, and a branch whose blocks nobody has should not fill it."""
 
 PULLS_AHEAD = 16
 """Blocks and payloads asked for at a time."""
@@ -71,12 +71,7 @@ class CatchUp:
             if asking is not None:
                 if now.monotonic < asking.give_up_at:
                     continue
-            elif (
-                peer.session in self._barren
-                or peer.tip.work <= self._chain.head.work
-                or self._chain.tree.get(peer.tip.head) is not None
-                or best.height > self._chain.head.height + HEADERS_AHEAD
-            ):
+            elif not self._has_more(peer):
                 continue
             attempts = asking.attempts + 1 if asking else 0
             if attempts > ATTEMPTS:
@@ -85,11 +80,23 @@ class CatchUp:
                 continue
             patience = peer.flow.round_trip.timeout * 2 ** min(attempts, 4)
             self._asking[peer.session] = _Asking(now.monotonic + patience, attempts)
-            # On a branch that is not the heaviest yet, go on from its last header, not ours.
-            reached = self._reached.get(peer.session)
-            known = best if reached is None or self._chain.is_active(reached) else reached
+            # Go on where its branch was left, be that below our head or beside our branch: from
+            # our own best header it would only say again what it said.
+            known = self._reached.get(peer.session, best)
             requests.append((peer, GetHeaders(self._locator(known))))
         return requests
+
+    def _has_more(self, peer: Peer) -> bool:
+        """Whether the peer claims a heavier branch whose headers should be asked for now."""
+        if self._chain.tree.get(peer.tip.head) is not None:
+            self._reached.pop(peer.session, None)  # known to its end
+            return False
+        reached = self._reached.get(peer.session)
+        return (
+            peer.session not in self._barren
+            and peer.tip.work > self._chain.head.work
+            and (reached is None or reached.height <= self._chain.head.height + HEADERS_AHEAD)
+        )
 
     def answer_headers(self, request: GetHeaders) -> Headers:
         """The headers of this node's chain that follow the locator."""
@@ -103,12 +110,13 @@ class CatchUp:
         return Headers(tuple(entry.header for entry in found if entry is not None))
 
     def take_headers(self, peer: Peer, message: Headers, now: Instant) -> None:
-        """Take up headers that came.
+        """Take up headers that were asked for; others are passed over.
 
         Raises:
             Rejected: one of them violates a rule; the peer should have known.
         """
-        self._asking.pop(peer.session, None)
+        if self._asking.pop(peer.session, None) is None:
+            return
         reached = self._take_headers(message, now)
         if reached is not None and reached is not self._reached.get(peer.session):
             self._reached[peer.session] = reached

@@ -122,7 +122,7 @@ class Links:
         self._rng = rng
         self._counter = 0
         self._secret = rng.randbytes(32)
-        self._hellos: OrderedDict[int, None] = OrderedDict()
+        self._hellos: OrderedDict[int, Address] = OrderedDict()
         self._past: OrderedDict[int, dict[Socket, ReplayWindow]] = OrderedDict()
         self.session = rng.getrandbits(64) or 1
         self.book = AddressBook(seeds, now.monotonic)
@@ -168,6 +168,9 @@ class Links:
             self._welcomed(source, envelope, message, now)
             return None
         peer = self.peers.get(envelope.sender)
+        if peer and source.host != peer.address.host and not isinstance(message, Confirm):
+            # Session numbers are no secret in the ward: only its own address speaks for a peer.
+            raise _Dropped("moved")
         windows = self._windows(envelope.sender) if peer is None else peer.replay
         if not windows[socket].accept(envelope.counter):
             raise _Dropped("replayed")
@@ -209,7 +212,7 @@ class Links:
     ) -> None:
         """Our knock was answered: the session stands here, and is confirmed there."""
         self._check_ward(welcome)
-        if welcome.nonce not in self._hellos:
+        if self._hellos.get(welcome.nonce) != source:
             raise _Dropped("replayed")
         del self._hellos[welcome.nonce]
         peer = self._join(envelope.sender, source, welcome, now)
@@ -346,7 +349,7 @@ class Links:
 
     def _knock(self, address: Address) -> None:
         nonce = self._rng.getrandbits(64)
-        self._hellos[nonce] = None
+        self._hellos[nonce] = address
         if len(self._hellos) > HELLOS_REMEMBERED:
             self._hellos.popitem(last=False)
         hello = Hello(self._genesis_id, self._local.tip(), self._broadcast_port, nonce)

@@ -81,6 +81,14 @@ class PeerBlamed:
 Event = HeadMoved | PoolChanged | Refused | PeerBlamed
 
 
+class _PayloadGone(Exception):  # noqa: N818  (an outcome, not an error)
+    """The disk has altered the payload of an update that waits."""
+
+    def __init__(self, payload: bytes) -> None:
+        super().__init__(payload.hex())
+        self.payload = payload
+
+
 class Node:
     """The whole of a node without its sockets, disk, clock and threads.
 
@@ -207,6 +215,7 @@ class Node:
         except Rejected as rejected:
             self._refuse("block", rejected, None)
             raise
+        self._held_until = None  # there was room for the block
         self._advance(now)
         refused = self.chain.invalid(block.id)
         if refused is not None:
@@ -217,18 +226,24 @@ class Node:
 
         def payload(name: bytes) -> bytes:
             data = self.chain.payload(name)
-            assert data is not None, "an update waits only with its payload"
+            if data is None:
+                raise _PayloadGone(name)
             return data
 
-        return build_template(
-            self.chain.genesis,
-            self.chain.state,
-            self.mempool.select(self.chain.state),
-            miner=miner,
-            now=int(now.unix),
-            lookup=self.chain.tree.get,
-            payload=payload,
-        )
+        while True:
+            try:
+                return build_template(
+                    self.chain.genesis,
+                    self.chain.state,
+                    self.mempool.select(self.chain.state),
+                    miner=miner,
+                    now=int(now.unix),
+                    lookup=self.chain.tree.get,
+                    payload=payload,
+                )
+            except _PayloadGone as gone:
+                # Others may have it: then they offer it again.
+                self._relay.give_up(gone.payload)
 
     @property
     def syncing(self) -> bool:
@@ -264,6 +279,8 @@ class Node:
                 self._take_new_block(peer, message, now)
 
     def _take_status(self, peer: Peer, status: Status) -> None:
+        for transaction_id in status.waiting:
+            self._relay.vouched(transaction_id, peer.session)
         unknown = tuple(i for i in status.waiting if not self._relay.knows(i))
         if unknown:
             self.links.send(peer, GetTransactions(unknown))
@@ -281,7 +298,9 @@ class Node:
         if message.tip.work > peer.tip.work:
             peer.tip = message.tip
         try:
-            self.chain.add_header(message.header, int(now.unix))
+            self.chain.check_header(message.header, int(now.unix))
+            if self.chain.could_be_head(message.header):
+                self.chain.add_header(message.header, int(now.unix))
         except UnknownParentError:
             return  # its tip makes us ask for the headers before it
         except Rejected as rejected:
@@ -359,12 +378,10 @@ class Node:
             self._served.move_to_end(key)
             return self._served[key]
         if kind is ObjectKind.BLOCK:
-            block = self.chain.block(name)
+            block = self.chain.served_block(name)
             data = None if block is None else block.encode()
         else:
             data = self.chain.payload(name)
-            if data is not None and content_id(data) != name:
-                return None  # the disk has altered it, and it would pass for this node's forgery
         if data is not None:
             self._served[key] = data
             if len(self._served) > SERVED_LIMIT:
@@ -374,17 +391,19 @@ class Node:
     # Consequences
 
     def _advance(self, now: Instant) -> None:
-        if self._held_until is not None:
-            return
-        change, refusals = self.chain.advance()
-        for refusal in refusals:
-            self._refuse("block", refusal.rejected, None)
-            # Who has it for its head has accepted what no honest node accepts.
-            for peer in list(self.links.peers.values()):
-                if peer.tip.head == refusal.entry.id:
-                    self._blame(peer, str(refusal.rejected.rule), now)
-        if change is None:
-            return
+        while self._held_until is None:
+            change, refusals = self.chain.advance()
+            for refusal in refusals:
+                self._refuse("block", refusal.rejected, None)
+                # Who has it for its head has accepted what no honest node accepts.
+                for peer in list(self.links.peers.values()):
+                    if peer.tip.head == refusal.entry.id:
+                        self._blame(peer, str(refusal.rejected.rule), now)
+            if change is None:
+                return
+            self._head_moved(change, now)
+
+    def _head_moved(self, change: HeadChange, now: Instant) -> None:
         self.reorganisations += bool(change.disconnected)
         self._events.append(HeadMoved(change))
         announcement = NewBlock(change.new.header, self._tip())

@@ -29,7 +29,10 @@ FIRST_CHUNKS = 4
 """Chunks asked for while an object's length is unknown: a usual block."""
 
 PATIENCE = 4
-"""Timeouts in a row after which another peer is asked."""
+"""Timeouts, not made up for by chunks, after which another peer is asked."""
+
+CHUNKS_PER_TIMEOUT = 2
+"""Chunks that make up for one timeout: who sends less has no claim to the object."""
 
 ABSENT_TIME = 5.0
 """Seconds before a peer that lacked an object is asked for it again."""
@@ -50,7 +53,8 @@ class _Pull:
     received: int = 0
     pending: deque[int] = field(default_factory=deque)
     asked_before: set[int] = field(default_factory=set)
-    timeouts: int = 0
+    overdue: int = 0
+    """Chunks that its source would have to send to make up for its timeouts."""
 
     def begin(self, source: int) -> None:
         self.source, self.length = source, self.known_length
@@ -75,7 +79,7 @@ class _Pull:
         self.chunks.clear()
         self.pending.clear()
         self.asked_before.clear()
-        self.received = self.timeouts = 0
+        self.received = self.overdue = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,13 @@ class Pulls:
         """
         pull = self._pulls.setdefault((kind, name), _Pull(length, limit, OrderedDict()))
         pull.urgent = pull.urgent or urgent
+        pull.limit = max(pull.limit, limit)
+        if pull.known_length not in {None, length}:
+            # Two updates name one payload and say different lengths: only its hash can tell.
+            pull.known_length = None
+            if pull.source is not None:
+                self._flows[pull.source].cancel(kind, name)
+                pull.leave()
         for session in sources:
             if session in self._flows:
                 pull.sources.setdefault(session, float("-inf"))
@@ -168,7 +179,7 @@ class Pulls:
             return None
         pull.chunks[chunk.index] = chunk.data
         pull.received += len(chunk.data)
-        pull.timeouts = 0
+        pull.overdue = max(0, pull.overdue - 1)
         if pull.received < pull.length:
             return None
         self.cancel(chunk.kind, chunk.id)
@@ -240,8 +251,8 @@ class Pulls:
             pull = self._pulls.get(key)
             if pull is None or pull.source != session:
                 continue
-            pull.timeouts += 1
-            if pull.timeouts < PATIENCE:
+            pull.overdue += CHUNKS_PER_TIMEOUT
+            if pull.overdue < CHUNKS_PER_TIMEOUT * PATIENCE:
                 continue
             if len(pull.sources) > 1:
                 # As if it had said that it lacks the object: the others have their turn first.
@@ -249,7 +260,7 @@ class Pulls:
             else:
                 # Nobody else to ask: what came is kept, and other objects have their turn first.
                 pull.paused_until = now + ABSENT_TIME
-                pull.timeouts = 0
+                pull.overdue = 0
                 self._pulls.move_to_end(key)
 
 

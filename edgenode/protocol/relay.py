@@ -1,5 +1,6 @@
 """Transactions on their way to the mempool: from a peer or from this box, payload included."""
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +12,8 @@ from edgenode.ledger.mempool import Mempool, PoolFullError
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.transaction import Coinbase, Transaction, Transfer, Update, decode_transaction
 from edgenode.ledger.validation import check_payload
+
+log = logging.getLogger(__name__)
 
 OFFERED_LIMIT = 256
 """Updates whose payload is being pulled: each holds a transaction of 170 bytes."""
@@ -127,6 +130,17 @@ class Relay:
         if len(self.offers) < OFFERED_LIMIT:
             self.offers[update.id] = Offer(update, {session})
         return None
+
+    def vouched(self, transaction_id: bytes, session: int) -> None:
+        """A peer says that a transaction waits there; of an offered update it has the payload."""
+        if transaction_id in self.offers:
+            self.offers[transaction_id].sources.add(session)
+
+    def give_up(self, payload: bytes) -> None:
+        """Let no update wait any more whose payload this is: it is not here as it was."""
+        gone = self._mempool.drop_payload(payload)
+        log.error("%d updates wait no longer: payload %s is gone", len(gone), payload.hex())
+        self._store.drop_waiting(gone)
 
     def source_left(self, session: int) -> None:
         """A session is over: what only it offered is offered no more."""

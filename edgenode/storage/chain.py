@@ -6,23 +6,33 @@ nothing that could not be checked again; it is written so that no power cut make
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from edgenode.ledger.accounts import EMPTY, Account, AccountsUndo
 from edgenode.ledger.block import Block
+from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.header import HEADER_BYTES, Header
-from edgenode.ledger.store import Switch
+from edgenode.ledger.merkle import merkle_root
+from edgenode.ledger.store import (
+    PARAMETERS_KEPT,
+    SNAPSHOT_INTERVAL,
+    SNAPSHOTS_KEPT,
+    AlteredError,
+    Connected,
+    Switch,
+)
 from edgenode.ledger.transaction import Transaction, Update, decode_transaction
 
 log = logging.getLogger(__name__)
 
-STORE_FORMAT = 1
+Decoded = TypeVar("Decoded")
 
-PARAMETERS_KEPT = 128
-"""Blocks below the head whose parameters stay at hand: more than any reorganisation that is
-not an accident of months. Older parameters are recomputed from the payloads."""
+STORE_FORMAT = 1
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -42,9 +52,12 @@ CREATE TABLE payload_user (
     payload BLOB NOT NULL, user BLOB NOT NULL, PRIMARY KEY (payload, user)
 ) WITHOUT ROWID;
 CREATE INDEX payload_of_user ON payload_user (user);
-CREATE TABLE parameters (root BLOB PRIMARY KEY, height INTEGER NOT NULL, raw BLOB NOT NULL);
+-- height is that of the last block with this root, snapshot that of the last one that keeps it.
+CREATE TABLE parameters (
+    root BLOB PRIMARY KEY, height INTEGER NOT NULL, snapshot INTEGER, raw BLOB NOT NULL
+);
 CREATE TABLE account (
-    key BLOB PRIMARY KEY, balance BLOB NOT NULL, sequence BLOB NOT NULL
+    key BLOB PRIMARY KEY, balance BLOB NOT NULL, sequence BLOB NOT NULL, crc INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE mempool (id BLOB PRIMARY KEY, arrival INTEGER NOT NULL, raw BLOB NOT NULL);
 """
@@ -56,6 +69,10 @@ class StoreError(Exception):
 
 class DamagedStoreError(StoreError):
     """The database file is damaged; `edgenode.storage.salvage` can read what is left."""
+
+
+class AlteredRecordError(DamagedStoreError, AlteredError):
+    """The database is sound, but a record in it is not what was written."""
 
 
 class ForeignStoreError(StoreError):
@@ -125,6 +142,11 @@ class SqliteChainStore:
         """Close the database; what was written stays written without it."""
         self._db.close()
 
+    def note_damage(self, damage: str) -> None:
+        """Have the next start treat this store as damaged, though SQLite finds nothing wrong."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('damage', ?)", (damage,))
+
     def _check_intact(self) -> None:
         (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
@@ -140,6 +162,8 @@ class SqliteChainStore:
                     [("format", STORE_FORMAT), ("genesis", genesis_id)],
                 )
         meta = dict(self._db.execute("SELECT key, value FROM meta"))
+        if "damage" in meta:
+            raise DamagedStoreError(str(meta["damage"]))
         if meta.get("format") != STORE_FORMAT:
             raise ForeignStoreError(
                 f"{self.path} has format {meta.get('format')}, this program reads {STORE_FORMAT}; "
@@ -174,10 +198,13 @@ class SqliteChainStore:
         """See ChainStore."""
         with _translated(self.path):
             rows = self._db.execute(
-                "SELECT substr(raw, 1, ?) FROM block ORDER BY height", (HEADER_BYTES,)
+                "SELECT id, substr(raw, 1, ?) FROM block ORDER BY height", (HEADER_BYTES,)
             )
-            for (raw,) in rows:
-                yield Header.decode(raw)
+            for block_id, raw in rows:
+                header = self._unaltered(partial(Header.decode, raw), "header", block_id)
+                if header.id != block_id:
+                    raise self._altered("header", block_id)
+                yield header
 
     def active(self) -> Sequence[bytes]:
         """See ChainStore."""
@@ -189,13 +216,22 @@ class SqliteChainStore:
 
     def block(self, block_id: bytes) -> Block | None:
         """See ChainStore."""
-        raw = self.raw_block(block_id)
-        return None if raw is None else Block.decode(raw)
-
-    def raw_block(self, block_id: bytes) -> bytes | None:
-        """A stored block's bytes."""
         row = self._one("SELECT raw FROM block WHERE id = ?", block_id)
-        return row and row[0]
+        if row is None:
+            return None
+        block = self._unaltered(partial(Block.decode, row[0]), "block", block_id)
+        if block.id != block_id or merkle_root(block.leaves) != block.header.merkle_root:
+            raise self._altered("block", block_id)
+        return block
+
+    def _unaltered(self, decode: Callable[[], Decoded], what: str, name: bytes) -> Decoded:
+        try:
+            return decode()
+        except MalformedError:
+            raise self._altered(what, name) from None
+
+    def _altered(self, what: str, name: bytes) -> AlteredRecordError:
+        return AlteredRecordError(f"{self.path}: {what} {name.hex()} changed on the disk")
 
     def has_block(self, block_id: bytes) -> bool:
         """See ChainStore."""
@@ -206,7 +242,10 @@ class SqliteChainStore:
         row = self._one("SELECT undo FROM block WHERE id = ? AND on_chain IS NOT NULL", block_id)
         if row is None:
             raise KeyError(block_id.hex())
-        return AccountsUndo.decode(row[0])
+        raw, crc = row[0][:-4], int.from_bytes(row[0][-4:])
+        if zlib.crc32(raw) != crc:
+            raise self._altered("undo record", block_id)
+        return AccountsUndo.decode(raw)
 
     def add_block(self, block: Block, height: int) -> None:
         """See ChainStore."""
@@ -263,7 +302,7 @@ class SqliteChainStore:
             self._db.execute("DELETE FROM payload WHERE id = ?", (content_id,))
 
     def _insert_payload(self, content_id: bytes, payload: bytes) -> None:
-        self._db.execute("INSERT OR IGNORE INTO payload VALUES (?, ?)", (content_id, payload))
+        self._db.execute("INSERT OR REPLACE INTO payload VALUES (?, ?)", (content_id, payload))
 
     def parameters(self, root: bytes) -> bytes | None:
         """See ChainStore."""
@@ -275,11 +314,13 @@ class SqliteChainStore:
     def accounts(self) -> dict[bytes, Account]:
         """See ChainStore."""
         with _translated(self.path):
-            rows = self._db.execute("SELECT key, balance, sequence FROM account")
-            return {
-                key: Account(int.from_bytes(balance), int.from_bytes(sequence))
-                for key, balance, sequence in rows
-            }
+            rows = self._db.execute("SELECT key, balance, sequence, crc FROM account")
+            accounts = {}
+            for key, balance, sequence, crc in rows:
+                if zlib.crc32(key + balance + sequence) != crc:
+                    raise self._altered("account", key)
+                accounts[key] = Account(int.from_bytes(balance), int.from_bytes(sequence))
+            return accounts
 
     def switch(self, change: Switch) -> None:
         """See ChainStore."""
@@ -291,16 +332,13 @@ class SqliteChainStore:
             height = change.height
             for joined in change.connected:
                 height += 1
+                undo = joined.undo.encode()
                 self._insert_block(joined.block, height)
                 self._db.execute(
                     "UPDATE block SET on_chain = ?, undo = ? WHERE id = ?",
-                    (height, joined.undo.encode(), joined.block.id),
+                    (height, undo + zlib.crc32(undo).to_bytes(4), joined.block.id),
                 )
-                self._db.executemany(
-                    "INSERT INTO parameters VALUES (?, ?, ?) "
-                    "ON CONFLICT (root) DO UPDATE SET height = excluded.height",
-                    [(root, height, raw) for root, raw in joined.parameters],
-                )
+                self._keep_parameters(joined, height)
             self._write_accounts(change.accounts)
             self._drop_old_parameters(height)
 
@@ -310,20 +348,29 @@ class SqliteChainStore:
             if account == EMPTY:
                 self._db.execute("DELETE FROM account WHERE key = ?", (key,))
             else:
+                balance, sequence = account.balance.to_bytes(8), account.sequence.to_bytes(8)
                 self._db.execute(
-                    "INSERT OR REPLACE INTO account VALUES (?, ?, ?)",
-                    (key, account.balance.to_bytes(8), account.sequence.to_bytes(8)),
+                    "INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?)",
+                    (key, balance, sequence, zlib.crc32(key + balance + sequence)),
                 )
 
-    def _drop_old_parameters(self, height: int) -> None:
-        """Drop parameters far below the head, but never the newest of a model."""
-        newest = self._db.execute("SELECT raw FROM block WHERE on_chain = ?", (height,)).fetchone()
-        roots = {m.root for m in Block.decode(newest[0]).coinbase.models} if newest else set()
-        old = self._db.execute(
-            "SELECT root FROM parameters WHERE height < ?", (height - PARAMETERS_KEPT,)
-        ).fetchall()
+    def _keep_parameters(self, joined: Connected, height: int) -> None:
+        """Keep what a block brings, and note that it still has what others brought."""
         self._db.executemany(
-            "DELETE FROM parameters WHERE root = ?", [row for row in old if row[0] not in roots]
+            "INSERT INTO parameters VALUES (?, ?, NULL, ?) "
+            "ON CONFLICT (root) DO UPDATE SET raw = excluded.raw",
+            [(root, height, raw) for root, raw in joined.parameters],
+        )
+        roots = [(height, model.root) for model in joined.block.coinbase.models]
+        self._db.executemany("UPDATE parameters SET height = ? WHERE root = ?", roots)
+        if height % SNAPSHOT_INTERVAL == 0:
+            self._db.executemany("UPDATE parameters SET snapshot = ? WHERE root = ?", roots)
+
+    def _drop_old_parameters(self, height: int) -> None:
+        """Drop parameters far below the head that no snapshot keeps."""
+        self._db.execute(
+            "DELETE FROM parameters WHERE height < ? AND (snapshot IS NULL OR snapshot < ?)",
+            (height - PARAMETERS_KEPT, height - SNAPSHOTS_KEPT * SNAPSHOT_INTERVAL),
         )
 
     # The mempool
@@ -357,5 +404,11 @@ class SqliteChainStore:
     def waiting(self) -> list[Transaction]:
         """The transactions that waited when the node stopped, in order of arrival."""
         with _translated(self.path):
-            rows = self._db.execute("SELECT raw FROM mempool ORDER BY arrival").fetchall()
-        return [decode_transaction(raw) for (raw,) in rows]
+            rows = self._db.execute("SELECT id, raw FROM mempool ORDER BY arrival").fetchall()
+        waiting = []
+        for name, raw in rows:
+            transaction = self._unaltered(partial(decode_transaction, raw), "transaction", name)
+            if transaction.id != name:
+                raise self._altered("transaction", name)
+            waiting.append(transaction)
+        return waiting

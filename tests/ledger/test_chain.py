@@ -5,11 +5,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgenode.ledger import chain as chain_module
+from edgenode.ledger import mempool as mempool_module
 from edgenode.ledger.chain import Chain, MissingDataError
 from edgenode.ledger.headers import UnknownParentError
 from edgenode.ledger.mempool import Mempool
+from edgenode.ledger.rules import Rejected
+from edgenode.ledger.store import PARAMETERS_KEPT, SNAPSHOT_INTERVAL
 from edgenode.ledger.transaction import Update
-from edgenode.storage.chain import PARAMETERS_KEPT, SqliteChainStore
+from edgenode.storage.chain import SqliteChainStore, StoreFullError
 from tests.ledger.builder import ALICE, BOB, CAROL, NOW, Bench, initial_parameters
 
 
@@ -286,3 +290,112 @@ def test_the_mempool_follows_a_reorganisation(bench):
     bench.chain.advance()
     dropped = pool.follow(bench.chain.state, [])
     assert [str(r.rule) for _, r in dropped] == ["update_base_stale"]
+
+
+def counting(bench, monkeypatch, name):
+    """Count the calls of a method of the store from now on."""
+    calls = []
+    real = getattr(bench.store, name)
+    monkeypatch.setattr(bench.store, name, lambda *a: calls.append(a) or real(*a))
+    return calls
+
+
+def test_a_model_that_was_quiet_for_long_has_its_parameters_at_hand(bench, monkeypatch):
+    bench.round(ALICE)
+    before = bench.parameters()
+    bench.grow(PARAMETERS_KEPT + 20)
+    bench.round(BOB)
+    calls = counting(bench, monkeypatch, "block")
+    below = bench.chain.at(bench.chain.head.height - 1)
+    assert bench.chain.parameters_at(below)[0].tolist() == before
+    assert len(calls) <= 2
+
+
+def test_far_below_the_head_snapshots_shorten_what_is_computed_again(bench, monkeypatch):
+    expected = {}
+    for _ in range(3 * SNAPSHOT_INTERVAL):
+        bench.round(ALICE, delta=bench.chain.head.height)
+        expected[bench.chain.head.height] = bench.parameters()
+    calls = counting(bench, monkeypatch, "payload")
+    for height in (SNAPSHOT_INTERVAL, SNAPSHOT_INTERVAL + 40):
+        again = bench.chain.parameters_at(bench.chain.at(height))
+        assert again[0].tolist() == expected[height]
+    assert len(calls) == 40
+    with pytest.raises(MissingDataError, match="more than 20 blocks"):
+        bench.chain.parameters_at(bench.chain.at(SNAPSHOT_INTERVAL - 40), longest=20)
+
+
+def test_a_long_way_is_taken_in_moves_that_leave_nothing_out(bench, monkeypatch):
+    monkeypatch.setattr(chain_module, "LONGEST_MOVE", 4)
+    monkeypatch.setattr(chain_module, "PARAMETERS_KEPT", 3)
+    bench.grow(6)
+    other = Bench()
+    for n in range(15):
+        other.round(BOB, delta=n, miner=BOB)
+    copy(other, bench)
+    moves = []
+    while (change := bench.chain.advance()[0]) is not None:
+        moves.append(change)
+    assert len(moves) > 2
+    assert [block.coinbase.height for block in moves[0].disconnected] == [6, 5, 4, 3, 2, 1]
+    assert [b.coinbase.height for move in moves for b in move.connected] == list(range(1, 16))
+    assert same_state(bench, other)
+    bench.chain = Chain(bench.genesis, (initial_parameters(),), bench.store)
+    assert same_state(bench, other)
+
+
+def with_wrong_reward(bench, miner):
+    block = bench.block(miner=miner)
+    coinbase = replace(block.coinbase, reward=5)
+    return bench.sealed(replace(block, transactions=(coinbase, *block.transactions[1:])), miner)
+
+
+def test_a_full_disk_while_a_refused_block_is_forgotten_loses_no_move(bench, monkeypatch):
+    bench.grow(2)
+    other = Bench()
+    copy(bench, other)
+    other.chain.advance()
+    good = other.add(other.block(miner=BOB))
+    bad = with_wrong_reward(other, CAROL)
+    for block in (good, bad):
+        bench.chain.add_block(block, NOW)
+
+    def full(_):
+        raise StoreFullError("no room")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(bench.store, "drop_block", full)
+        change, refusals = bench.chain.advance()
+        assert change.new.id == good.id
+        assert [r.rejected.rule.value for r in refusals] == ["coinbase_reward"]
+        with pytest.raises(StoreFullError):
+            bench.chain.advance()
+        assert bench.chain.best_header().id == good.id
+    assert bench.store.has_block(bad.id)
+    assert bench.chain.advance() == (None, [])
+    assert not bench.store.has_block(bad.id)
+
+
+def test_what_is_remembered_of_a_refused_block_is_the_reason_and_no_more(bench):
+    """A traceback would hold on to the state of its branch, some megabytes for each block."""
+    bad = with_wrong_reward(bench, ALICE)
+    bench.chain.add_block(bad, NOW)
+    bench.chain.advance()
+    for _ in range(3):
+        with pytest.raises(Rejected, match="reward 5"):
+            bench.chain.add_header(bad.header, NOW)
+    remembered = bench.chain.invalid(bad.id)
+    assert (remembered.__traceback__, remembered.__context__) == (None, None)
+
+
+def test_what_a_reorganisation_undoes_waits_although_the_pool_is_full(bench, monkeypatch):
+    monkeypatch.setattr(mempool_module, "TRANSFERS_LIMIT", 4)
+    bench.grow(1)
+    pool = Mempool(bench.genesis, bench.chain.tree.get)
+    undone = [bench.transfer(ALICE, BOB, 1, n) for n in range(2)]
+    waiting = [bench.transfer(ALICE, BOB, 1, n) for n in range(2, 6)]
+    bench.add(bench.block(*undone))
+    for transfer in waiting:
+        pool.add_transfer(transfer, bench.chain.state)
+    assert pool.follow(bench.chain.state, undone) == [], "the new branch counts them as well"
+    assert pool.ids() == [transfer.id for transfer in waiting]

@@ -126,6 +126,15 @@ def test_a_mutated_merkle_tree(bench):
     assert bench.balance(BOB) == 20
 
 
+def test_a_merkle_tree_mutated_above_its_leaves(bench):
+    bench.grow(2)
+    block = bench.block(*(bench.transfer(ALICE, BOB, 10, n) for n in range(5)))
+    doubled = replace(block, transactions=(*block.transactions, *block.transactions[-2:]))
+    assert len(set(doubled.leaves[-4:])) == 2, "no two equal leaves are a pair"
+    refused(bench, doubled, Rule.MERKLE_MUTATED)
+    bench.add(block)
+
+
 def test_a_miner_who_is_no_member(bench):
     refused(bench, bench.block(miner=MALLORY), Rule.BLOCK_MEMBER)
 
@@ -346,5 +355,19 @@ def test_transfers_that_violate_a_rule_do_not_wait(bench):
     assert rejected_transfer(bench, huge) is Rule.TRANSFER_AMOUNT
     altered = replace(good, amount=11)
     assert rejected_transfer(bench, altered) is Rule.TRANSFER_SIGNATURE
-    no_point = replace(good, recipient=b"\x02" + bytes(30) + b"\x80")
-    assert rejected_transfer(bench, no_point) in {Rule.TRANSFER_RECIPIENT, Rule.TRANSFER_SIGNATURE}
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        b"\x02" + bytes(30) + b"\x80",  # no point of the curve
+        b"\x01" + bytes(31),  # the neutral element
+        b"\xec" + b"\xff" * 30 + b"\x7f",  # of order 2
+        bytes(32),  # of order 4
+    ],
+)
+def test_nobody_is_paid_who_has_no_key(bench, recipient):
+    bench.grow(1)
+    transfer = replace(bench.transfer(ALICE, BOB, 10, 0), recipient=recipient)
+    signed = transfer.signed(ALICE, bench.genesis.id)
+    assert rejected_transfer(bench, signed) is Rule.TRANSFER_RECIPIENT

@@ -267,3 +267,50 @@ def test_a_blamed_peer_is_shunned():
 
 def hello_of(links: Links, datagram):
     return Envelope.decode(links._sealer.open(datagram.socket, datagram.data)).message
+
+
+def test_only_its_own_address_speaks_for_a_peer():
+    """A holder of the ward key who knows a session's number cannot use up its counters."""
+    a, b = connected()
+    session, counter = a.session, 2**64 - 1
+    forged = Envelope(session, b.session, counter, Status(Tip(bytes(32), 9, 9), 1, 0, 0, ()))
+    datagram = b._sealer.seal(Socket.SYNC, forged.encode())
+    assert b.receive(Socket.SYNC, STRANGER, datagram, at(1)) is None
+    assert b.traffic[Socket.SYNC].dropped == {"moved": 1}
+    a._send_status(only(a), at(2))
+    exchange(a, b, at(2))
+    assert only(b).heard == 2
+
+
+def test_a_welcome_from_another_address_than_was_knocked_at_opens_no_session():
+    a, b = links(1, seeds=[B]), links(2)
+    a.tick(at(0))
+    b.receive(Socket.SYNC, A, a.outbox.pop().data, at(0))
+    welcome = b.outbox.pop().data
+    a.receive(Socket.SYNC, STRANGER, welcome, at(0))
+    assert (a.peers, a.outbox) == ({}, [])
+    a.receive(Socket.SYNC, B, welcome, at(0))
+    assert only(a).address == B
+
+
+def test_a_peer_that_moved_proves_its_new_address_and_goes_on():
+    a, b = connected()
+    moved = Address("10.0.0.9", 7070)
+    for second in range(1, 60):
+        for node in (a, b):
+            node.tick(at(second))
+        for _ in range(4):
+            outbox, a.outbox = a.outbox, []
+            for datagram in outbox:
+                port = 7070 if datagram.socket is Socket.SYNC else 7071
+                b.receive(datagram.socket, Address(moved.host, port), datagram.data, at(second))
+            outbox, b.outbox = b.outbox, []
+            for datagram in outbox:
+                if datagram.address.host == moved.host:
+                    port = 7070 if datagram.socket is Socket.SYNC else 7071
+                    source = Address(B.host, port)
+                    a.receive(datagram.socket, source, datagram.data, at(second))
+        if only(b).address == moved:
+            break
+    else:
+        pytest.fail("it was never heard again")

@@ -200,3 +200,42 @@ def test_the_next_deadline_lies_ahead_once_all_that_can_be_asked_was_asked():
         pulls.want(ObjectKind.PAYLOAD, bytes([n]) * 32, 5000, 5000, [1])
     pulls.pump(10.0)
     assert pulls.deadline() > 10.0
+
+
+def test_of_two_lengths_that_updates_state_for_one_payload_neither_is_believed():
+    data = bytes(range(250)) * 20
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.want(ObjectKind.PAYLOAD, NAME, 201, 201, [1], urgent=False)
+    ((_, request),) = pulls.pump(0.0)
+    for chunk in answer(request, data):
+        assert pulls.chunk(1, chunk, 0.1) is None
+    whole = []
+    for now in (10.0, 10.1, 10.2):  # said again and again, as long as it is wanted
+        pulls.want(ObjectKind.PAYLOAD, NAME, len(data), len(data), [1])
+        pulls.want(ObjectKind.PAYLOAD, NAME, 201, 201, [1], urgent=False)
+        for _, request in pulls.pump(now):
+            for chunk in answer(request, data):
+                whole += filter(None, [pulls.chunk(1, chunk, now)])
+    assert whole
+    assert {done.data for done in whole} == {data}
+
+
+def test_a_peer_that_sends_a_chunk_now_and_then_does_not_keep_the_object_to_itself():
+    data = bytes(99_165)
+    pulls, now = Pulls(), 0.0
+    pulls.add_peer(1, Flow())
+    pulls.want(ObjectKind.PAYLOAD, NAME, len(data), len(data), [1])
+    asked = {1: [], 2: []}
+    for _ in range(200):
+        for session, request in pulls.pump(now):
+            asked[session] += answer(request, data)
+        if asked[2]:
+            break
+        pulls.add_peer(2, Flow()) if now == 0.0 else None
+        pulls.want(ObjectKind.PAYLOAD, NAME, len(data), len(data), [2])
+        now = pulls.deadline()
+        if asked[1]:
+            pulls.chunk(1, asked[1].pop(), now - 1e-3)
+    else:
+        pytest.fail("the idle peer was never asked")

@@ -1,4 +1,4 @@
-"""A node that was interrupted in the middle of a change loses nothing that it had acknowledged."""
+"""A node that was interrupted, or whose disk altered something, loses nothing acknowledged."""
 
 import random
 
@@ -6,10 +6,10 @@ import pytest
 
 from edgenode.ledger.chain import Chain
 from edgenode.ledger.mempool import Mempool
-from edgenode.protocol.node import HeadMoved
+from edgenode.protocol.node import HeadMoved, PeerBlamed
 from edgenode.protocol.relay import Relay
-from edgenode.sim.ward import Ward
-from edgenode.storage.chain import StoreFullError
+from edgenode.sim.ward import Conditions, Ward
+from edgenode.storage.chain import SqliteChainStore, StoreFullError
 from tests.ledger.builder import ALICE, BOB, CAROL, NOW, Bench, initial_parameters
 
 
@@ -85,3 +85,45 @@ def test_parameters_that_the_disk_has_altered_are_computed_anew(seed):
     bench.store._db.execute("UPDATE parameters SET raw = ? WHERE root = ?", (bytes(altered), root))
     chain, _, _ = restarted(bench)
     assert [int(value) for value in chain.state.parameters[0]] == right
+
+
+def altered(store, table, name):
+    """Flip a bit in the middle of a row."""
+    (raw,) = store._db.execute(f"SELECT raw FROM {table} WHERE id = ?", (name,)).fetchone()
+    raw = bytearray(raw)
+    raw[len(raw) // 2] ^= 1
+    store._db.execute(f"UPDATE {table} SET raw = ? WHERE id = ?", (bytes(raw), name))
+
+
+def test_a_payload_that_the_disk_has_altered_does_not_keep_a_lone_node_from_mining():
+    ward = Ward(1, 3)
+    (box,) = ward.boxes
+    assert ward.run_until(lambda: len(box.running.mempool) > 0, 2000)
+    (waiting,) = box.store.waiting()
+    altered(box.store, "payload", waiting.payload)
+    height = box.running.chain.head.height
+    ward.mine_now(box)
+    assert box.running.chain.head.height == height + 1
+    assert box.store.waiting() == []
+    ward.switch_off(box)
+    ward.switch_on(box)
+    ward.mine_now(box)
+    assert box.running.chain.head.height == height + 2
+
+
+@pytest.mark.parametrize("table", ["block", "payload"])
+def test_what_the_disk_has_altered_is_not_given_to_others_who_blame_nobody(table):
+    ward = Ward(3, 5, Conditions(parameters=50))
+    rotten, _, joiner = ward.boxes
+    ward.switch_off(joiner)
+    chain = rotten.running.chain
+    assert ward.run_until(lambda: chain.state.models[0].round >= 3, 3000)
+    assert ward.run_until(ward.agree, 600)
+    block = next(b for b in map(chain.block, (e.id for e in chain.head.lineage())) if b.updates)
+    altered(rotten.store, table, block.id if table == "block" else block.updates[0].payload)
+    rotten.running._served.clear()
+    joiner.store = SqliteChainStore(":memory:", ward.genesis.id)
+    ward.switch_on(joiner)
+    ward.run(600)
+    assert joiner.running.chain.head.height >= block.coinbase.height
+    assert not [e for box in ward.boxes for e in box.events if isinstance(e, PeerBlamed)]

@@ -149,34 +149,6 @@ def test_a_run_repeats_from_its_seed():
     assert runs[0] == runs[1]
 
 
-@pytest.mark.parametrize("ahead", [10, 40])
-def test_a_branch_whose_blocks_nobody_has_does_not_split_the_ward(ahead):
-    """A box that was alone shows its headers and is gone before anybody has its blocks."""
-    ward = Ward(5, 1, Conditions(parameters=50, training=1e9))
-    ward.run(120)
-    lone, others = ward.boxes[4], ward.boxes[:4]
-    ward.partition([0, 1, 2, 3], [4])
-    best = max(box.running.chain.head.height for box in others)
-    while lone.running.chain.head.height < best + ahead:
-        ward.mine_now(lone)
-        ward.run(1)
-    ward.partition()
-
-    def headers_only() -> bool:
-        return all(
-            box.running.chain.best_header().height >= best + ahead - 2
-            and box.running.chain.head.height < best + ahead - 2
-            for box in others
-        )
-
-    # Its blocks are served as fast as they can be; what counts is that some are missing.
-    ward.run_until(headers_only, 60)
-    ward.switch_off(lone)
-    ward.run(3600)
-    assert ward.run_until(ward.agree, 3600)
-    check_invariants(ward)
-
-
 def test_a_box_without_reachable_seeds_is_found_again_before_its_sessions_end():
     ward = Ward(3, 3)
     ward.run(60)
