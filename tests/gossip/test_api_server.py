@@ -1,6 +1,7 @@
 """The local API, answered by the real service over a real Unix socket."""
 
 import json
+import sqlite3
 import threading
 import time
 
@@ -271,3 +272,26 @@ def test_a_clock_that_is_far_behind_the_chain_gets_no_work(tmp_path):
     with live_node(tmp_path, genesis) as node:
         assert node.ask("GET", "/v1/work")[0] == 204
         assert node.client.work() is None
+
+
+def test_a_block_that_is_acknowledged_is_the_head_also_after_the_disk_was_full(node):
+    node.service.node.hold(time.monotonic() + 3600)
+    status, answer, _ = node.mine()
+    assert status == 201
+    assert node.client.head().id == answer["id"]
+
+
+def test_a_block_that_the_disk_has_altered_is_named_and_the_node_goes_on(node, tmp_path):
+    for _ in range(3):
+        assert node.mine()[0] == 201
+    with sqlite3.connect(tmp_path / "chain.db") as database:
+        (raw,) = database.execute("SELECT raw FROM block WHERE on_chain = 2").fetchone()
+        database.execute(
+            "UPDATE block SET raw = ? WHERE on_chain = 2", (raw[:-1] + bytes([raw[-1] ^ 1]),)
+        )
+    status, answer, _ = node.ask("GET", "/v1/blocks/2")
+    assert (status, answer["error"]) == (503, "store_failed")
+    assert "changed on the disk" in answer["detail"]
+    assert node.client.block(1).height == 1
+    assert node.mine()[0] == 201
+    assert node.client.head().height == 4
