@@ -25,13 +25,16 @@ COLLECTOR_VALUES: Mapping[str, str] = {
     "stored_samples_total": "Samples whose commit was acknowledged by the disk.",
     "dropped_samples_total": "Samples given up because the store had no room for too long.",
     "store_errors_total": "Commits that failed.",
-    "last_sample_age_seconds": "Time since the last sample came, or since the start.",
+    "last_sample_timestamp_seconds": "When the last sample came, or the collector started.",
 }
 
 TRAINER_VALUES: Mapping[str, str] = {
     "windows_total": "Windows cut from the samples.",
     "reservoir_windows": "Windows remembered for training.",
+    "damaged_records_total": "Records of the sample store that were skipped: they are damaged.",
+    "misplaced_records_total": "Records left out because they do not fit their stream.",
     "rounds_total": "Local rounds trained.",
+    "diverged_rounds_total": "Local rounds whose result was dropped: it was no finite number.",
     "steps_total": "Training steps taken.",
     "updates_submitted_total": "Client updates that the node accepted.",
     "updates_refused_total": "Client updates that the node refused.",

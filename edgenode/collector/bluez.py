@@ -3,12 +3,13 @@
 What differs from other stacks, and why it looks as it does: BlueZ keeps a connection when the
 process that made it dies, so `scan` first looks for sensors that are connected already; and it
 refuses to connect while it scans on some adapters, so a scan has ended before `connect` begins.
-bleak 3.1 does not notice a bluetoothd that was killed (docs/sensors.md, "What is not there yet").
+bleak 3.1 does not notice a bluetoothd that was killed; the silence of its sensors tells (`Sensor`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Collection
 
@@ -35,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 # A scan is begun and ended by bluetoothd and the local controller alone.
 COMMAND_TIMEOUT_S = 10.0
+# bleak waits without a bound for bluetoothd's answer, and then 10 s for the end of the connection.
+DISCONNECT_TIMEOUT_S = 15.0
 # D-Bus errors that say that bluetoothd or its adapter is gone, whatever was asked of it.
 _ADAPTER_ERRORS = frozenset(
     {
@@ -48,6 +51,34 @@ _ADAPTER_ERRORS = frozenset(
 )
 # Whatever bleak and dbus-fast raise when something outside fails: EOFError when the bus closes.
 _FAILURES = (BleakError, OSError, EOFError, TimeoutError)
+
+
+# Scans whose beginning was answered too late; they outlive their central.
+_late: set[asyncio.Task[None]] = set()
+
+
+async def _start(scanner: BleakScanner) -> None:
+    """Begin a scan, in bounded time.
+
+    What bluetoothd answers too late is waited for elsewhere, and that scan ended: bleak asks for
+    all scans of a process over one connection, which may have one, and forgets one whose beginning
+    is cancelled. Every later one would be refused.
+    """
+
+    async def stop_late() -> None:
+        with contextlib.suppress(*_FAILURES):
+            await starting
+            await scanner.stop()
+
+    starting = asyncio.ensure_future(scanner.start())
+    try:
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            await asyncio.shield(starting)
+    except BaseException:
+        task = asyncio.ensure_future(stop_late())
+        _late.add(task)
+        task.add_done_callback(_late.discard)
+        raise
 
 
 def central_error(subject: str, error: Exception) -> CentralError:
@@ -102,7 +133,8 @@ class BluezPeripheral:
     async def disconnect(self) -> None:
         """See `Peripheral.disconnect`."""
         try:
-            await self._client.disconnect()
+            async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
+                await self._client.disconnect()
         except _FAILURES as error:
             # bleak has released the connection and called back; BlueZ may still hold it, and
             # then the next scan finds it connected.
@@ -115,7 +147,9 @@ class BluezCentral:
     def __init__(self, adapter: str) -> None:
         self._adapter = adapter
         self._seen: dict[str, BLEDevice] = {}
+        self._offered: set[str] = set()  # found connected since they were last scanned for
         self._connected: set[BluezPeripheral] = set()
+        self._releasing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """See `Central.open`."""
@@ -124,8 +158,8 @@ class BluezCentral:
 
     async def close(self) -> None:
         """See `Central.close`."""
-        for peripheral in list(self._connected):
-            await peripheral.disconnect()
+        ending = [peripheral.disconnect() for peripheral in self._connected]
+        await asyncio.gather(*ending, *self._releasing)
 
     async def scan(self, service: str, wanted: Collection[str], within: float) -> str | None:
         """See `Central.scan`."""
@@ -140,8 +174,8 @@ class BluezCentral:
 
         scanner = BleakScanner(detected, [service], bluez={"adapter": self._adapter})
         try:
-            async with asyncio.timeout(COMMAND_TIMEOUT_S):
-                await scanner.start()
+            await _start(scanner)
+            self._offered.difference_update(wanted)
             try:
                 return await asyncio.wait_for(found, within)
             except TimeoutError:
@@ -163,6 +197,10 @@ class BluezCentral:
             # bleak also calls this for an attempt that fails; then `connect` raises instead.
             if peripheral is not None and peripheral in self._connected:
                 self._connected.discard(peripheral)
+                # bleak keeps its connection to the D-Bus, and the bus has few, until told to end.
+                task = asyncio.ensure_future(peripheral.disconnect())
+                self._releasing.add(task)
+                task.add_done_callback(self._releasing.discard)
                 disconnected("BlueZ reports the end of the connection")
 
         client = BleakClient(
@@ -173,7 +211,9 @@ class BluezCentral:
             bluez={"adapter": self._adapter},
         )
         try:
-            await client.connect()
+            # bleak's own timeout comes first; then it waits without a bound to take it back.
+            async with asyncio.timeout(CONNECT_TIMEOUT_S + COMMAND_TIMEOUT_S):
+                await client.connect()
         except BleakDeviceNotFoundError as error:
             raise PeripheralError(f"{address}: BlueZ has forgotten it: {error}") from error
         except _FAILURES as error:
@@ -186,17 +226,22 @@ class BluezCentral:
         return peripheral
 
     async def _already_connected(self, service: str, wanted: Collection[str]) -> str | None:
-        """The address of a wanted peripheral that BlueZ holds a connection to, but not we."""
+        """The address of a wanted peripheral that BlueZ holds a connection to, but not we.
+
+        It is offered once and then scanned for: bleak goes on believing in the connections of a
+        bluetoothd that has died, until it sees the peripheral again.
+        """
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_S):
                 adapter = await BleakAdapter.get(bluez={"adapter": self._adapter})
                 devices = await adapter.get_connected_devices([service])
         except _FAILURES as error:
             raise AdapterError(str(central_error(self._adapter, error))) from error
-        ours = {peripheral.address for peripheral in self._connected}
+        passed_over = {peripheral.address for peripheral in self._connected} | self._offered
         for device in devices:
             address = device.address.upper()
-            if address in wanted and address not in ours:
+            if address in wanted and address not in passed_over:
                 self._seen[address] = device
+                self._offered.add(address)
                 return address
         return None

@@ -18,12 +18,13 @@ from edgenode.collector.counters import Counters
 from edgenode.collector.group_commit import GroupCommit
 from edgenode.collector.imu_service import Description, MalformedValueError
 from edgenode.collector.log_limit import LogLimit
-from edgenode.collector.sensor import Sensor, SensorState
+from edgenode.collector.sensor import SILENCE_S, Sensor, SensorState
 from edgenode.collector.sequence import Dropped, Placed, SequenceTracker
 from edgenode.storage.samples import StreamStart
 from edgenode.tasks.stream import (
     COUNTS_PER_G,
     COUNTS_PER_RADIAN_PER_SECOND,
+    NO_EXERCISE,
     SAMPLES_PER_SECOND,
     Annotation,
     SampleBlock,
@@ -72,6 +73,7 @@ class Collector:
         self._last_sample = clock()
         self._watched = {address: _Watched(Sensor(address)) for address in sensors}
         self._something_ended = asyncio.Event()
+        self._adapter_pause = ADAPTER_SHORTEST_PAUSE_S
 
     def snapshot(self) -> dict[str, float]:
         """All counters by name.
@@ -84,12 +86,10 @@ class Collector:
 
     async def run(self, make_central: Callable[[], Central]) -> None:
         """Collect until cancelled, whatever becomes of the adapter."""
-        pause = ADAPTER_SHORTEST_PAUSE_S
         while True:
             central = make_central()
             try:
                 await central.open()
-                pause = ADAPTER_SHORTEST_PAUSE_S
                 await self._serve(central)
             except AdapterError as error:
                 self.counters.adapter_failures += 1
@@ -97,13 +97,14 @@ class Collector:
                     _log.error("%s (%d more such errors since the last line)", error, held_back)
             finally:
                 await central.close()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, ADAPTER_LONGEST_PAUSE_S)
+            await asyncio.sleep(self._adapter_pause)
+            self._adapter_pause = min(2 * self._adapter_pause, ADAPTER_LONGEST_PAUSE_S)
 
     async def _serve(self, central: Central) -> None:
         """Keep all sensors connected, until the adapter fails."""
         while True:
             self._something_ended.clear()
+            await self._end_silent()
             now = self._clock()
             waiting = {
                 address: watched.sensor.wanted_from
@@ -113,12 +114,25 @@ class Collector:
             due = [address for address, when in waiting.items() if when is not None and when <= now]
             later = [when - now for when in waiting.values() if when is not None and when > now]
             if not due:
+                silences = (watched.sensor.silent_from for watched in self._watched.values())
+                later += [when - now for when in silences if when is not None]
                 await self._until_something_ends(min(later, default=None))
                 continue
             # Not longer than until another sensor becomes due, so that all get their turn.
             address = await central.scan(imu_service.SERVICE, due, min([SCAN_S, *later]))
+            # Only now: an adapter that opens but does not scan is left alone for longer each time.
+            self._adapter_pause = ADAPTER_SHORTEST_PAUSE_S
             if address in self._watched:
                 await self._connect(central, self._watched[address])
+
+    async def _end_silent(self) -> None:
+        """Disconnect what streams without a valid notification: its connection is dead."""
+        for watched in self._watched.values():
+            silent_from, peripheral = watched.sensor.silent_from, watched.peripheral
+            if silent_from is None or peripheral is None or silent_from > self._clock():
+                continue
+            self._lost(watched, f"no valid notification came for {SILENCE_S:g} s")
+            await peripheral.disconnect()
 
     async def _until_something_ends(self, within: float | None) -> None:
         try:
@@ -153,7 +167,7 @@ class Collector:
         await peripheral.subscribe(imu_service.SAMPLES, lambda value: self._samples(watched, value))
         if watched.peripheral is None:
             raise PeripheralError("the connection was lost while it was set up")
-        watched.sensor.streaming()
+        watched.sensor.streaming(self._clock())
         self.counters.reconnects += watched.sensor.connections > 1
         self.counters.connected_sensors += 1
         _log.info("sensor %s is streaming", watched.sensor.address)
@@ -184,7 +198,7 @@ class Collector:
         except MalformedValueError as error:
             self._malformed(watched.sensor, error)
             return
-        watched.sensor.heard()
+        watched.sensor.heard(self._clock())
         placed = watched.sequence.place_samples(samples.first, len(samples.values))
         if isinstance(placed, Dropped):
             self._dropped(watched.sensor, placed)
@@ -202,9 +216,15 @@ class Collector:
             mark = imu_service.decode_annotation(value)
         except MalformedValueError as error:
             self._malformed(watched.sensor, error)
+            # What it would have said is unknown: no label is better than the last one.
+            if (first := watched.sequence.annotation_lost()) is not None:
+                self._commit.put(Annotation(watched.stream, first, NO_EXERCISE))
             return
-        watched.sensor.heard()
+        watched.sensor.heard(self._clock())
         placed = watched.sequence.place_annotation(mark.first)
+        if isinstance(placed, Dropped):
+            self._dropped(watched.sensor, placed)
+            return
         self._place(watched, placed)
         self.counters.annotations += 1
         self._commit.put(Annotation(watched.stream, placed.first, mark.code))

@@ -1,9 +1,9 @@
 """Many notifications, one commit: samples wait in memory for a bounded time, never for ever.
 
 A record waits at most `commit_within` seconds for its commit to begin, plus the commit before it
-if that one is still running. Commits run on a thread of their own, so that a slow disk delays no
-notification. While the disk has no room, records wait in memory up to a bound; then the newest
-are dropped and counted, and collecting goes on.
+if that one is still running; less, when enough for a commit wait. Commits run on a thread of their
+own, so that a slow disk delays no notification. While the disk has no room, records wait in memory
+up to a bound; then the newest are dropped and counted, and collecting goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from typing import TypeVar
 
 from edgenode.collector.counters import Counters
 from edgenode.collector.log_limit import LogLimit
-from edgenode.storage.samples import Record, SampleStore, StoreError, StoreFullError
+from edgenode.storage.samples import (
+    Record,
+    SampleStore,
+    StoreError,
+    StoreFullError,
+    StreamStart,
+)
 from edgenode.tasks.stream import Annotation, SampleBlock
 
 _Result = TypeVar("_Result")
@@ -28,7 +34,8 @@ _log = logging.getLogger(__name__)
 # Ten minutes of one sensor at 50 Hz in notifications of 10; about 1 MB. Longer outages than that
 # need a person, and a box of 1 GB has a trainer to feed.
 MAX_WAITING_RECORDS = 3000
-# More than this in one commit makes it so long that the next ones wait noticeably.
+# More than this in one commit makes it so long that the next ones wait noticeably. So many do not
+# wait for their time: they are committed at once.
 MAX_COMMIT_RECORDS = 512
 # While the disk refuses, try this often: soon enough after room is made, not a storm of fsyncs.
 RETRY_S = 1.0
@@ -45,8 +52,8 @@ class GroupCommit:
         self._counters = counters
         self._waiting: list[Record] = []
         self._committing = 0  # how many of them, from the front, a running commit holds
-        self._refused = False
         self._arrived = asyncio.Event()
+        self._enough = asyncio.Event()  # for a commit before its time
         self._stopping = asyncio.Event()
         self._log_limit = LogLimit()
         self._store: SampleStore | None = None
@@ -68,35 +75,49 @@ class GroupCommit:
         """Take a record for the next commit; samples are dropped if too many wait already."""
         if len(self._waiting) >= MAX_WAITING_RECORDS:
             if isinstance(record, SampleBlock):
-                self._counters.dropped_samples += len(record.values)
+                self._drop(record)
                 return
             if isinstance(record, Annotation) and self._replaced(record):
                 return
+            if isinstance(record, StreamStart):
+                self._forget_empty_stream(record.sensor)
         self._waiting.append(record)
         self._arrived.set()
+        if len(self._waiting) >= MAX_COMMIT_RECORDS:
+            self._enough.set()
 
     def stop(self) -> None:
         """Have `run` commit what waits and return."""
         self._stopping.set()
         self._arrived.set()
+        self._enough.set()
 
     async def run(self) -> None:
         """Commit what is put, until `stop`; then commit the rest and close the store."""
         try:
             while not self._stopping.is_set():
                 await self._arrived.wait()
-                await self._pause(self._commit_within)
-                while await self._commit() and len(self._waiting) >= MAX_COMMIT_RECORDS:
-                    pass
-                if self._refused:
-                    await self._pause(RETRY_S)
-            while self._waiting and await self._commit():
-                pass
+                await self._pause(self._enough, self._commit_within)
+                while not (await self._commit_waiting() or self._stopping.is_set()):
+                    await self._pause(self._stopping, RETRY_S)
+            await self._commit_waiting()
             self._report_left()
         finally:
             if self._store is not None:
                 await self._in_thread(self._store.close)
             self._thread.shutdown()
+
+    def _drop(self, block: SampleBlock) -> None:
+        self._counters.dropped_samples += len(block.values)
+        held_back = self._log_limit.admit("dropped", time.monotonic())
+        if held_back is not None:
+            _log.error(
+                "dropping samples, %d so far: %d records wait for the disk already "
+                "(%d more such errors since the last line)",
+                self._counters.dropped_samples,
+                len(self._waiting),
+                held_back,
+            )
 
     def _replaced(self, annotation: Annotation) -> bool:
         """While samples are dropped, only the newest annotation of a stream needs to wait."""
@@ -108,9 +129,21 @@ class GroupCommit:
                 return False
         return False
 
-    async def _pause(self, seconds: float) -> None:
+    def _forget_empty_stream(self, sensor: str) -> None:
+        """While samples are dropped, a stream of this sensor that began meanwhile has none.
+
+        So at most one start and one annotation of each sensor wait beyond the bound.
+        """
+        beyond = max(MAX_WAITING_RECORDS, self._committing)
+        for record in self._waiting[beyond:]:
+            if isinstance(record, StreamStart) and record.sensor == sensor:
+                self._waiting[beyond:] = [
+                    other for other in self._waiting[beyond:] if other.stream != record.stream
+                ]
+
+    async def _pause(self, event: asyncio.Event, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            await asyncio.wait_for(event.wait(), seconds)
 
     def _report_left(self) -> None:
         if not self._waiting:
@@ -119,10 +152,19 @@ class GroupCommit:
         self._counters.dropped_samples += left
         _log.error("stopping with %d samples that the disk did not take", left)
 
+    async def _commit_waiting(self) -> bool:
+        """Commit all that waits now; whether the disk took it."""
+        left = len(self._waiting)
+        while left > 0:
+            if not await self._commit():
+                return False
+            left -= MAX_COMMIT_RECORDS
+        return True
+
     async def _commit(self) -> bool:
-        """Commit the oldest waiting records; whether there were any and the disk took them."""
+        """Commit the oldest waiting records; whether the disk took them."""
         group = self._waiting[:MAX_COMMIT_RECORDS]
-        self._committing, self._refused = len(group), True
+        self._committing = len(group)
         try:
             if self._store is None:
                 self._store = await self._in_thread(self._open_store)
@@ -136,14 +178,16 @@ class GroupCommit:
             return False
         finally:
             self._committing = 0
-        self._refused = False
         del self._waiting[: len(group)]
-        if not self._waiting and not self._stopping.is_set():
-            self._arrived.clear()
+        if not self._stopping.is_set():
+            if not self._waiting:
+                self._arrived.clear()
+            if len(self._waiting) < MAX_COMMIT_RECORDS:
+                self._enough.clear()
         self._counters.stored_samples += sum(
             len(record.values) for record in group if isinstance(record, SampleBlock)
         )
-        return bool(group)
+        return True
 
     async def _give_up_store(self) -> None:
         store, self._store = self._store, None

@@ -4,8 +4,8 @@
     ---------    ---------------    -------------------------------------------------
     absent       connecting()       connecting
     connecting   failed(now)        absent, wanted again after a longer pause
-    connecting   streaming()        streaming
-    streaming    heard()            streaming; the pause is short again
+    connecting   streaming(now)     streaming
+    streaming    heard(now)         streaming; the pause is short again
     streaming    lost(now)          absent, wanted again after a pause
 
 The clock is the caller's: a monotonic time in seconds goes in with the events that need one.
@@ -20,6 +20,10 @@ from enum import StrEnum
 # busy, and still lets data flow again well within 30 s of the sensor's recovery.
 SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 8.0
+# A sensor notifies at least once a second, and the controller ends a link that is broken for its
+# supervision timeout, of 32 s at most. A connection that delivers nothing for about as long is
+# broken where nobody tells us: bluetoothd was restarted, or the sensor's firmware hangs.
+SILENCE_S = 30.0
 
 
 class SensorState(StrEnum):
@@ -49,11 +53,17 @@ class Sensor:
         self.connections = 0
         self._failures = 0
         self._not_before = float("-inf")
+        self._heard_at = float("-inf")
 
     @property
     def wanted_from(self) -> float | None:
         """The time from which on to look for it; None while there is nothing to look for."""
         return self._not_before if self.state is SensorState.ABSENT else None
+
+    @property
+    def silent_from(self) -> float | None:
+        """The time from which on it is silent for too long; None while it is not streaming."""
+        return self._heard_at + SILENCE_S if self.state is SensorState.STREAMING else None
 
     def connecting(self) -> None:
         """It was seen and a connection is being made."""
@@ -64,15 +74,17 @@ class Sensor:
         self._go(SensorState.CONNECTING, SensorState.ABSENT)
         self._pause(now)
 
-    def streaming(self) -> None:
+    def streaming(self, now: float) -> None:
         """It is connected and its notifications are subscribed."""
         self._go(SensorState.CONNECTING, SensorState.STREAMING)
         self.connections += 1
+        self._heard_at = now
 
-    def heard(self) -> None:
+    def heard(self, now: float) -> None:
         """A valid notification came: the connection is good, so past failures do not count."""
         if self.state is SensorState.STREAMING:
             self._failures = 0
+            self._heard_at = now
 
     def lost(self, now: float) -> None:
         """The connection ended, whoever ended it."""

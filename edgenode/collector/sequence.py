@@ -13,6 +13,10 @@ step back means that the sensor is at fault; neither may corrupt what is stored.
     -REORDER_WINDOW .. -1, inside a counted gap      out of order: dropped
     -REORDER_WINDOW .. -1, otherwise                 a duplicate: dropped
     beyond both                                      the numbering began anew: a new stream
+
+Over a new connection the first notification is measured from the end of what came before it: what
+was received then is not stored again. Annotations come in the order of their indices; one that
+lies before the last is out of order.
 """
 
 from __future__ import annotations
@@ -65,6 +69,7 @@ class SequenceTracker:
         self._reference: int | None = None  # an index near the current one, to unwrap by
         self._next: int | None = None  # the index expected next; None before the first samples
         self._before: int | None = None  # the index expected next when the last stream ended
+        self._marked = 0  # the index of the last annotation of the stream
         self._gaps: deque[range] = deque(maxlen=_GAPS)
         self._renumbered = False  # whether the index just unwrapped began a new stream
 
@@ -73,15 +78,19 @@ class SequenceTracker:
         if self._next is not None:
             self._before = self._next % INDEX_MODULUS
         self._reference = self._next = None
+        self._marked = 0
         self._gaps.clear()
 
     def place_samples(self, first: int, count: int) -> Placed | Dropped:
         """Place `count` samples from wire index `first` (0..2**32 - 1) on."""
         new_stream = self._reference is None
+        repeated = self._received_before(first)
+        if repeated >= count:
+            return Dropped.DUPLICATE
         index = self._unwrap(first)
         expected = self._next
         if expected is None:
-            missing = self._lost_while_away(first)
+            missing = 0 if repeated else self._lost_while_away(first)
         elif index >= expected:
             missing = index - expected
         elif index + count > expected:
@@ -93,13 +102,27 @@ class SequenceTracker:
         if missing and expected is not None:
             self._gaps.append(range(expected, index))
         self._advance(index + count)
-        return Placed(index, new_stream or self._renumbered, missing=missing)
+        new_stream = new_stream or self._renumbered
+        return Placed(index + repeated, new_stream, skip=repeated, missing=missing)
 
-    def place_annotation(self, first: int) -> Placed:
+    def place_annotation(self, first: int) -> Placed | Dropped:
         """Place an annotation from wire index `first` (0..2**32 - 1) on."""
         new_stream = self._reference is None
         index = self._unwrap(first)
+        if index < self._marked:
+            return Dropped.OUT_OF_ORDER
+        self._marked = index
         return Placed(index, new_stream or self._renumbered)
+
+    def annotation_lost(self) -> int | None:
+        """An annotation could not be read: the index from which on nobody knows what is done.
+
+        None before anything came over this connection.
+        """
+        if self._reference is None:
+            return None
+        self._marked = max(self._marked, self._reference if self._next is None else self._next)
+        return self._marked
 
     def _unwrap(self, first: int) -> int:
         """The stream's index of wire index `first`; begins anew when it is nowhere near."""
@@ -113,12 +136,20 @@ class SequenceTracker:
                 return index
             self._renumbered = True
             self._next = self._before = None
+            self._marked = 0
             self._gaps.clear()
         self._reference = first
         return first
 
     def _advance(self, index: int) -> None:
         self._reference = self._next = index
+
+    def _received_before(self, first: int) -> int:
+        """How many samples from wire index `first` on were received over the last connection."""
+        if self._next is not None or self._before is None:
+            return 0
+        distance = (self._before - first) % INDEX_MODULUS
+        return distance if distance <= REORDER_WINDOW else 0
 
     def _lost_while_away(self, first: int) -> int:
         """Samples between the last stream's end and wire index `first`; 0 if it began anew."""

@@ -31,7 +31,12 @@ _REPORTS = """
 
 Each service reports to the local API every second (`PUT /v1/services/{name}`): a state and the
 values below, by these names. A value whose name ends in `_total` begins at 0 when its service
-starts. When a service has not reported for 15 seconds, its metrics are left out.
+starts. When a service has not reported for 15 seconds, its metrics are left out, but for those
+whose name ends in `_timestamp_seconds`: when something was remains true.
+
+The configuration asks for a collector, a trainer or a miner by its table; a miner that runs
+without one hashes with the defaults, and `edgenode_service_up` does not show it. The gossip
+service and the exporter are always asked for. A service whose own loop hangs does not report.
 
 """
 
@@ -41,7 +46,9 @@ _ALERTS = """
 | expression | what has happened |
 |---|---|
 | `edgenode_service_up == 0` for a minute | a service is down or hangs |
-| `edgenode_collector_last_sample_age_seconds > 60` | no sensor delivers |
+| `time() - edgenode_collector_last_sample_timestamp_seconds > 60` | no sensor delivers |
+| `increase(edgenode_trainer_diverged_rounds_total[1h]) > 0` | training diverges |
+| `increase(edgenode_trainer_damaged_records_total[1h]) > 0` | the disk loses what was written |
 | `increase(edgenode_collector_dropped_samples_total[5m]) > 0` | the disk is full or failing |
 | `time() - edgenode_chain_head_timestamp_seconds > 1800` | the ward makes no blocks |
 | `edgenode_gossip_peers == 0` for five minutes | the node is alone |

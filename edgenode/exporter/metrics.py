@@ -121,7 +121,8 @@ NODE_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "edgenode_service_up",
-        "Whether a service is at work: it reported within the last 15 seconds.",
+        "Whether a service that the configuration asks for is at work: it reported within the "
+        "last 15 seconds.",
         ("service",),
         lambda snapshot: [((name,), snapshot.is_up(name)) for name in snapshot.expected],
     ),
@@ -209,7 +210,9 @@ _NAMES = {
 
 def _of_report(service: str, value: str, text: str) -> Metric:
     def samples(snapshot: Snapshot) -> Iterable[Sample]:
-        report = snapshot.fresh(service)
+        # A time that was stays true, however old the report is.
+        lasts = value.endswith("_timestamp_seconds")
+        report = snapshot.reports.get(service) if lasts else snapshot.fresh(service)
         if report is not None and value in report.values:
             yield (), report.values[value]
 

@@ -18,14 +18,17 @@ from edgenode.collector.group_commit import GroupCommit
 from edgenode.collector.settings import CollectorSettings
 from edgenode.services import notify
 from edgenode.services.config import start
-from edgenode.services.reporter import Reporter
+from edgenode.services.reporter import Heartbeat, Reporter
 from edgenode.storage.samples import SampleStore, StoreError
 
 _log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
 
-GAUGES = frozenset({"connected_sensors", "last_sample_age_seconds"})
+# Ten heartbeats: a loop that is only busy misses none.
+HANGS_AFTER_S = 10.0
+
+GAUGES = frozenset({"connected_sensors", "last_sample_timestamp_seconds"})
 """Counters that do not only grow; the names of all others end in _total in reports."""
 
 
@@ -95,12 +98,19 @@ class Pulse:
     """The last counters, for the report: the loop that collects does not wait for the node."""
 
     def __init__(self) -> None:
+        self.heartbeat = Heartbeat(HANGS_AFTER_S)
         self._counters: dict[str, float] = {}
 
     def beat(self, counters: dict[str, float]) -> None:
-        """Take the counters of this second."""
-        self._counters = counters
-        notify.alive()
+        """Take the counters of this second.
+
+        The time of the last sample follows from its age: a clock that was set since then has
+        changed what the time was.
+        """
+        then = time.time() - counters["last_sample_age_seconds"]
+        self._counters = {**counters, "last_sample_timestamp_seconds": then}
+        del self._counters["last_sample_age_seconds"]
+        self.heartbeat.beat()
 
     def report(self) -> tuple[str, dict[str, float]]:
         """State and values, under the names of docs/metrics.md."""
@@ -120,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("bumble").setLevel(logging.ERROR)
     pulse = Pulse()
     try:
-        with Reporter("collector", NodeClient(node.api), pulse.report):
+        with Reporter("collector", NodeClient(node.api), pulse.report, pulse.heartbeat):
             asyncio.run(run(settings, heartbeat=pulse.beat, ready=notify.ready))
     except (StoreError, AdapterError) as error:
         _log.error("%s", error)

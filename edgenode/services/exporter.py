@@ -16,8 +16,9 @@ from prometheus_client import CollectorRegistry, start_http_server
 from edgenode.api.client import NodeClient
 from edgenode.exporter.prometheus import NodeCollector
 from edgenode.services import notify
-from edgenode.services.config import NodeSettings, start
+from edgenode.services.config import TABLES, NodeSettings, start
 from edgenode.services.reporter import Reporter
+from edgenode.services.toml_table import TomlFile
 
 log = logging.getLogger("edgenode.exporter")
 
@@ -61,10 +62,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _expected(settings: NodeSettings) -> tuple[str, ...]:
+    """The services that should be at work: those that the configuration has a table for."""
     services = ["gossip"]
     services += ["collector"] if settings.collector is not None else []
     services += ["trainer"] if settings.trainer is not None else []
-    return (*services, "miner", "exporter")
+    # Its settings have defaults: only the file tells whether there is a table.
+    mines = TomlFile(settings.path).table("miner", TABLES["miner"]) is not None
+    services += ["miner"] if mines else []
+    return (*services, "exporter")
 
 
 def _end(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -19,13 +19,16 @@ from edgenode.mining.searchers import Found, Searchers
 from edgenode.mining.settings import MinerSettings
 from edgenode.services import notify
 from edgenode.services.config import start
-from edgenode.services.reporter import Reporter
+from edgenode.services.reporter import Heartbeat, Reporter
 
 log = logging.getLogger("edgenode.miner")
 
 # systemd's watchdog hears from the loop each time that it comes round; a request every five
 # seconds costs nothing.
 POLL_SECONDS = 5.0
+HANGS_AFTER_SECONDS = 30.0
+"""A miner that has not come round for so long hangs: a request for work takes up to 15 s."""
+
 # The gossip service is back within a second after a crash, and after minutes when it replays a
 # long chain.
 _SHORTEST_PAUSE_S = 0.1
@@ -54,7 +57,8 @@ class Miner:
         self._work_id: str | None = None
         self._searchers = Searchers(settings.threads, settings.share, self._submit)
         self._meter = RateMeter()
-        self._reporter = Reporter("miner", client, self._report)
+        self._heartbeat = Heartbeat(HANGS_AFTER_SECONDS)
+        self._reporter = Reporter("miner", client, self._report, self._heartbeat)
 
     def run(self) -> NoReturn:
         """Keep the searchers supplied with the newest work, until an exception ends it."""
@@ -62,7 +66,7 @@ class Miner:
         with self._reporter:
             while True:
                 self._searchers.check()
-                notify.alive()
+                self._heartbeat.beat()
                 try:
                     self._fetch()
                 except (NodeUnavailableError, ApiError) as error:

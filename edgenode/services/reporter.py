@@ -5,15 +5,46 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Self
 
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError
 from edgenode.api.shapes import ServiceReport
+from edgenode.services import notify
 
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 1.0
+
+
+class Heartbeat:
+    """Whether a service's own loop still comes round; any thread may ask.
+
+    A report from a thread of its own would otherwise say for ever that a service is at work whose
+    loop hangs.
+    """
+
+    def __init__(self, within: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with a beat.
+
+        Args:
+            within: Seconds after which a loop that has not beaten is taken to hang.
+            clock: A monotonic time in seconds.
+        """
+        self._within = within
+        self._clock = clock
+        self._last = clock()
+
+    def beat(self) -> None:
+        """The loop came round; systemd is told too."""
+        self._last = self._clock()
+        notify.alive()
+
+    @property
+    def missed(self) -> bool:
+        """Whether the loop seems to hang."""
+        return self._clock() - self._last > self._within
 
 
 class Reporter:
@@ -24,11 +55,14 @@ class Reporter:
         service: str,
         client: NodeClient,
         read: Callable[[], tuple[str, Mapping[str, float]]],
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         """Prepare; `read` gives the service's state and values, from any thread.
 
-        Values that are not finite are not known yet and left out.
+        Values that are not finite are not known yet and left out. While the heartbeat is missed
+        there is no report, so that the service counts as down.
         """
+        self._heartbeat = heartbeat
         self._service = service
         self._client = client
         self._read = read
@@ -45,7 +79,14 @@ class Reporter:
         self._stop.set()
 
     def _run(self) -> None:
+        hangs = False
         while not self._stop.wait(INTERVAL_SECONDS):
+            if self._heartbeat is not None and self._heartbeat.missed:
+                if not hangs:
+                    log.error("the %s does not come round: no reports", self._service)
+                hangs = True
+                continue
+            hangs = False
             state, values = self._read()
             known = {name: value for name, value in values.items() if math.isfinite(value)}
             try:

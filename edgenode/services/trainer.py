@@ -14,7 +14,7 @@ from typing import NoReturn
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError, Parameters
 from edgenode.services import notify
 from edgenode.services.config import EXIT_BAD_FILE, start
-from edgenode.services.reporter import Reporter
+from edgenode.services.reporter import Heartbeat, Reporter
 from edgenode.storage.samples_file import StoreError
 from edgenode.storage.samples_reader import BEGINNING, SampleReader
 from edgenode.tasks.registry import find_task
@@ -28,12 +28,16 @@ from edgenode.training.settings import TrainerSettings
 log = logging.getLogger("edgenode.trainer")
 
 RECORDS_AT_ONCE = 256
-"""Records read before heads are looked at again: up to 3 MB of samples."""
+"""Records read before the head is looked at again: up to 3 MB of samples."""
 
 IDLE_SECONDS = 1.0
 """How often an idle trainer looks for new samples."""
 
 HEAD_WAIT_SECONDS = 20.0
+
+HANGS_AFTER_SECONDS = 60.0
+"""A trainer that has not come round for so long hangs. It comes round at each step of a round; what
+lies between is a step, an evaluation, the wait for a busy node's answer (10 s each)."""
 
 
 class HeadWatch:
@@ -88,67 +92,79 @@ class Trainer:
         self._reader = SampleReader(settings.samples)
         self._cursor = BEGINNING
         self._heads = HeadWatch(client)
+        self.heartbeat = Heartbeat(HANGS_AFTER_SECONDS)
         self._state = "starting"
         self._values: dict[str, float] = {
             "rounds_total": 0,
             "steps_total": 0,
             "updates_submitted_total": 0,
             "updates_refused_total": 0,
+            "diverged_rounds_total": 0,
         }
         self._trained: str | None = None
         self._interrupted = False
         self._trouble = ""
+        self._diverged = ""  # the last round's trouble, until one succeeds
         self._examples_cap: int | None = None
 
     def run(self) -> NoReturn:
         """Train until an exception ends it."""
         while True:
-            notify.alive()
-            self._take_samples()
+            self.heartbeat.beat()
+            behind = self._take_samples()
             head = self._heads.head
             if head is None or head == self._trained or not self._online.reservoir:
                 self._set_state("ok" if head else "waiting for the node")
-                self._heads.wait(head, IDLE_SECONDS)
+                if not behind:
+                    self._heads.wait(head, IDLE_SECONDS)
                 continue
             try:
-                self._round()
+                self._round(head)
             except (NodeUnavailableError, ApiError) as error:
                 self._set_state(str(error))
                 self._heads.wait(head, IDLE_SECONDS)
 
-    def _take_samples(self) -> None:
+    def _take_samples(self) -> bool:
+        """Read what was stored since, a bounded part of it; whether there may be more."""
         try:
-            while True:
-                records, self._cursor = self._reader.read_after(self._cursor, RECORDS_AT_ONCE)
-                self._online.take(records)
-                if len(records) < RECORDS_AT_ONCE:
-                    self._trouble = ""
-                    return
+            records, self._cursor = self._reader.read_after(self._cursor, RECORDS_AT_ONCE)
         except StoreError as error:
             # The collector salvages the store; until then there is nothing new to learn from.
             self._trouble = str(error)
+            return False
+        self._trouble = ""
+        self._online.take(records)
+        return len(records) == RECORDS_AT_ONCE
 
-    def _round(self) -> None:
+    def _round(self, head: str) -> None:
         """Train from the head's parameters and submit what came of it."""
         base = self._client.parameters(self._model)
         assert base is not None, "no condition was set"
+        if base.block == self._trained:
+            self._heads.wait(head, IDLE_SECONDS)  # the watch is behind the node
+            return
         self._note_accuracy(base)
         # A round that a new head ended is followed by one that runs to its end: where blocks come
         # faster than rounds, a slightly stale update is worth more than none.
         finish = self._interrupted
+
+        def should_stop() -> bool:
+            self.heartbeat.beat()
+            return not finish and self._heads.head not in {base.block, None}
+
         try:
-            result = self._online.round(
-                base.values,
-                lambda: not finish and self._heads.head not in {base.block, None},
-            )
+            result = self._online.round(base.values, should_stop)
         except DivergedError as error:
-            self._set_state(str(error))
+            self._diverged = str(error)
+            self._values["diverged_rounds_total"] += 1
+            self._set_state("ok")
             self._trained = base.block  # the next head may be a better place to start from
             return
         self._values["steps_total"] += result.steps
         self._interrupted = result.stopped
         if result.stopped or not result.steps:
             return
+        self._diverged = ""
         self._values["rounds_total"] += 1
         self._values["loss"] = result.loss
         examples = min(result.examples, self._cap())
@@ -182,7 +198,7 @@ class Trainer:
 
     def _set_state(self, state: str) -> None:
         if state == "ok":
-            state = self._trouble or state
+            state = self._trouble or self._diverged or state
         if state != self._state:
             log.info("%s", "training" if state == "ok" else state)
             self._state = state
@@ -192,6 +208,8 @@ class Trainer:
         values = dict(self._values)
         values["windows_total"] = self._online.windows
         values["reservoir_windows"] = self._online.reservoir
+        values["damaged_records_total"] = self._reader.damaged
+        values["misplaced_records_total"] = self._online.disorder
         return self._state, values
 
 
@@ -217,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(EXIT_BAD_FILE) from None
     notify.ready()
     try:
-        with Reporter("trainer", client, trainer.report):
+        with Reporter("trainer", client, trainer.report, trainer.heartbeat):
             trainer.run()
     finally:
         notify.stopping()

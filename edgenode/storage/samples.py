@@ -67,8 +67,13 @@ MAX_ROW_SAMPLES = 1024
 # ever making one commit long.
 _EXTRA_DELETIONS = 16
 # A box without a battery-backed clock starts in the past. What was stored before this (2025-01-01)
-# has no known age.
+# has no known age; nor has what was stored in the future, but for a clock that is a little fast.
 _SANE_CLOCK = 1_735_689_600
+_FAST_CLOCK_S = 86_400
+# A clock that was just set may be set again: records go by their age only while it has kept pace
+# with the monotonic one for ten minutes, to a minute (more than it is slewed in that time).
+_CLOCK_SETTLES_S = 600
+_CLOCK_PACE_S = 60
 # A version number at or above it was never given: the header is damaged.
 _IMPLAUSIBLE_VERSION = 1000
 # The log is cut back to this after a checkpoint; SQLite checkpoints at 1000 pages.
@@ -87,6 +92,7 @@ class SampleStore:
         max_bytes: int,
         max_age_s: float | None,
         wall_clock: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
         self.path = path
         self._connection = connection
@@ -94,6 +100,10 @@ class SampleStore:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._wall_clock = wall_clock
+        self._monotonic = monotonic
+        self._clock_set = (monotonic(), wall_clock())  # when it last was out of pace, by both
+        self._looked_at = 0  # up to which record ages were looked at
+        self._too_old = 0  # up to which record all are too old
         self._last = last_id(connection)
         self._next_stream = read_meta(connection, "next_stream")
         self._counters = dict.fromkeys(
@@ -108,6 +118,7 @@ class SampleStore:
         max_bytes: int,
         max_age_s: float | None = None,
         wall_clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Open a store, make it if it is not there, and salvage it if it is damaged.
 
@@ -116,6 +127,7 @@ class SampleStore:
             max_bytes: Bytes in use above which the oldest records go.
             max_age_s: Age in seconds above which records go, or None.
             wall_clock: Seconds since 1970, for the age.
+            monotonic: Seconds by a clock that is never set, to tell when the other is.
 
         Raises:
             StoreFullError: No room to make or to salvage it.
@@ -137,6 +149,7 @@ class SampleStore:
                         max_bytes=max_bytes,
                         max_age_s=max_age_s,
                         wall_clock=wall_clock,
+                        monotonic=monotonic,
                     )
                 except BaseException:
                     connection.close()
@@ -235,23 +248,42 @@ class SampleStore:
             How many records went, and how many bytes of data they held.
         """
         most = 2 * added + _EXTRA_DELETIONS
-        oldest: list[tuple[int, int, int]] = self._connection.execute(
-            "SELECT id, at, length(data) FROM records WHERE id <= ? ORDER BY id LIMIT ?",
+        if self._max_age_s is not None and self._clock_is_settled():
+            self._look_at_ages(self._max_age_s, most)
+        oldest: list[tuple[int, int]] = self._connection.execute(
+            "SELECT id, length(data) FROM records WHERE id <= ? ORDER BY id LIMIT ?",
             (self._last, most),
         ).fetchall()
-        count = 0
-        if self._max_age_s is not None:
-            cutoff = self._wall_clock() - self._max_age_s
-            for n, (_, at, _) in enumerate(oldest, 1):
-                # What precedes a record that is too old is too old as well, whatever the clock
-                # said at the time.
-                if _SANE_CLOCK <= at < cutoff:
-                    count = n
-        if self._used_bytes() > self._max_bytes:
-            count = len(oldest)
-        if count:
-            self._connection.execute("DELETE FROM records WHERE id <= ?", (oldest[count - 1][0],))
-        return count, sum(size for _, _, size in oldest[:count])
+        if self._used_bytes() <= self._max_bytes:
+            oldest = [(identity, size) for identity, size in oldest if identity <= self._too_old]
+        if oldest:
+            self._connection.execute("DELETE FROM records WHERE id <= ?", (oldest[-1][0],))
+        return len(oldest), sum(size for _, size in oldest)
+
+    def _clock_is_settled(self) -> bool:
+        """Whether the wall clock has kept pace with the monotonic one for long enough."""
+        now, wall = self._monotonic(), self._wall_clock()
+        then, wall_then = self._clock_set
+        if abs((wall - wall_then) - (now - then)) > _CLOCK_PACE_S:
+            self._clock_set = then, _ = now, wall
+        return now - then >= _CLOCK_SETTLES_S
+
+    def _look_at_ages(self, max_age_s: float, most: int) -> None:
+        """Go on to the first record that is known to be young enough, by `most` records.
+
+        A record that precedes one that is too old is too old as well, whatever the clock said
+        when it was stored. So those without a known age are passed over.
+        """
+        now = self._wall_clock()
+        for identity, at in self._connection.execute(
+            "SELECT id, at FROM records WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (self._looked_at, self._last, most),
+        ):
+            if _SANE_CLOCK <= at <= now + _FAST_CLOCK_S:
+                if at >= now - max_age_s:
+                    return
+                self._too_old = identity
+            self._looked_at = identity
 
     def _used_bytes(self) -> float:
         size, pages, free = (

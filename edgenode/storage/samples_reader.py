@@ -132,6 +132,11 @@ class SampleReader:
                 behind = last_id(connection) - self._cursor.record
         return {**{name: float(n) for name, n in self._counters.items()}, "behind": float(behind)}
 
+    @property
+    def damaged(self) -> int:
+        """Records stepped over because they are damaged, as in `counters`; from any thread."""
+        return self._counters["damaged"]
+
     def close(self) -> None:
         """Close the file; a later call opens it again."""
         if self._connection is not None:

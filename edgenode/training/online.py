@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from edgenode.tasks.metrics import accuracy
 from edgenode.tasks.stream import Annotation, SampleBlock
 from edgenode.tasks.task import Schedule, Task, TaskError
-from edgenode.training.graph import Floats, Graph
+from edgenode.training.graph import Floats, Graph, Labels
 from edgenode.training.held_out import Memory, Part
-from edgenode.training.local import LocalRound, evaluate, train_round
+from edgenode.training.local import LocalRound, train_round
 
 log = logging.getLogger(__name__)
 
@@ -80,5 +81,10 @@ class OnlineTraining:
 
     def accuracy(self, parameters: Floats) -> float | None:
         """Accuracy on the windows that this node never trains on; None while there are none."""
-        held_out = self._memory.held_out.content()
-        return evaluate(self._graph, parameters, held_out).overall if len(held_out) else None
+        logits: list[Floats] = []
+        labels: list[Labels] = []
+        # In parts: a copy of them all would be as large as a quarter of the reservoir.
+        for part in self._memory.held_out.slices(self._graph.batch):
+            logits.append(self._graph.infer(parameters, part.x))
+            labels.append(part.y)
+        return accuracy(np.concatenate(logits), np.concatenate(labels)).overall if labels else None

@@ -123,6 +123,12 @@ class Reservoir:
                 places = order[first : first + size]
                 yield places, Examples(self._x[places], self._y[places])
 
+    def slices(self, size: int) -> Iterator[Examples]:
+        """All examples held, as copies of `size` at a time."""
+        for first in range(0, self._size, size):
+            places = slice(first, min(first + size, self._size))
+            yield Examples(self._x[places].copy(), self._y[places].copy())
+
     def content(self) -> Examples:
         """All examples held, as copies."""
         return Examples(self._x[: self._size].copy(), self._y[: self._size].copy())

@@ -3,9 +3,6 @@
 The D-Bus here is real; only bluetoothd is missing from it, as after it crashed.
 """
 
-import shutil
-import subprocess
-
 import pytest
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
@@ -72,20 +69,6 @@ async def test_a_machine_without_dbus_is_an_adapter_error_that_says_so(tmp_path,
     with pytest.raises(AdapterError):
         await central.scan(imu_service.SERVICE, ["F0:0E:00:00:00:01"], 1.0)
     await central.close()
-
-
-@pytest.fixture
-def bus(tmp_path, monkeypatch):
-    """A message bus with nobody on it."""
-    if shutil.which("dbus-daemon") is None:
-        pytest.skip("needs dbus-daemon (dbus)")
-    command = ["dbus-daemon", "--session", "--nofork", "--print-address", "--nopidfile"]
-    with subprocess.Popen(
-        [*command, "--address", f"unix:path={tmp_path / 'bus'}"], stdout=subprocess.PIPE, text=True
-    ) as daemon:
-        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", daemon.stdout.readline().strip())
-        yield
-        daemon.terminate()
 
 
 @pytest.mark.usefixtures("bus")

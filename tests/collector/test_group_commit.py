@@ -8,7 +8,13 @@ import pytest
 from edgenode.collector import group_commit
 from edgenode.collector.counters import Counters
 from edgenode.collector.group_commit import GroupCommit
-from edgenode.storage.samples import SampleStore, StoreError, StoreFullError
+from edgenode.storage.samples import (
+    SampleStore,
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StreamStart,
+)
 from edgenode.storage.samples_reader import BEGINNING, SampleReader
 from edgenode.tasks.stream import Annotation, SampleBlock
 from tests.collector.ward import until
@@ -29,11 +35,15 @@ def stored(path):
 
 
 class Disk:
-    """Opens real stores; when `error` is set, their appends fail with it, as on a bad disk."""
+    """Opens real stores; when `error` is set, their appends fail with it, as on a bad disk.
+
+    With `once`, only one of them.
+    """
 
     def __init__(self, path):
         self.path = path
         self.error = None
+        self.once = False
         self.opened = 0
         self.commits = 0
 
@@ -43,8 +53,9 @@ class Disk:
 
         class Store(SampleStore):
             def append(self, records):
-                if disk.error is not None:
-                    raise disk.error
+                if (error := disk.error) is not None:
+                    disk.error = None if disk.once else error
+                    raise error
                 super().append(records)
                 disk.commits += 1
 
@@ -86,6 +97,43 @@ async def test_what_comes_together_goes_into_one_commit(disk, path):
     assert stored(path) == list(range(200))
 
 
+async def test_a_full_group_is_committed_before_its_time(disk, path):
+    commit, counters, task = await running(disk, within=3600.0)
+    total = 8 * group_commit.MAX_COMMIT_RECORDS
+    assert total > group_commit.MAX_WAITING_RECORDS
+    for n in range(total):
+        commit.put(block(n))
+        if (n + 1) % group_commit.MAX_COMMIT_RECORDS == 0:
+            await until(lambda n=n: counters.stored_samples == n + 1, "a commit")
+    assert counters.dropped_samples == 0
+    commit.stop()
+    await task
+    assert stored(path) == list(range(total))
+
+
+async def test_a_commit_whose_time_has_come_leaves_nothing_behind(disk, path, monkeypatch):
+    monkeypatch.setattr(group_commit, "MAX_COMMIT_RECORDS", 10)
+    commit, counters, task = await running(disk, within=3600.0)
+    for n in range(25):
+        commit.put(block(n))
+    await until(lambda: counters.stored_samples == 25, "all commits")
+    assert disk.commits == 3
+    commit.stop()
+    await task
+
+
+async def test_a_damaged_store_is_opened_again_before_a_stop_gives_samples_up(disk, path):
+    commit, counters, task = await running(disk, within=3600.0)
+    commit.put(block(0))
+    await asyncio.sleep(0)
+    disk.error = StoreDamagedError("a page is torn")
+    disk.once = True
+    commit.stop()
+    await task
+    assert (counters.stored_samples, counters.dropped_samples) == (1, 0)
+    assert stored(path) == [0]
+
+
 async def test_stopping_commits_what_waits_without_waiting_for_the_bound(disk, path):
     commit, counters, task = await running(disk, within=3600.0)
     commit.put(block(0))
@@ -124,6 +172,55 @@ async def test_a_full_disk_keeps_samples_waiting_then_drops_the_newest_and_resum
     # The label that is in force when there is room again is the right one.
     assert stored(path) == [*range(100), Annotation(1, 1003, 3), 600]
     assert disk.opened == 1
+
+
+async def test_after_a_refusal_the_next_attempt_does_not_wait_for_the_bound_again(disk, path):
+    commit, counters, task = await running(disk, within=3600.0)
+    disk.error = StoreFullError("no room")
+    for n in range(group_commit.MAX_COMMIT_RECORDS):
+        commit.put(block(n))
+    await until(lambda: counters.store_errors >= 3, "three attempts")
+    disk.error = None
+    await until(lambda: counters.stored_samples == group_commit.MAX_COMMIT_RECORDS, "the commit")
+    commit.stop()
+    await task
+
+
+async def test_samples_that_are_dropped_leave_one_log_line_a_minute(disk, monkeypatch, caplog):
+    monkeypatch.setattr(group_commit, "MAX_WAITING_RECORDS", 10)
+    commit, counters, task = await running(disk)
+    for n in range(30):
+        commit.put(block(n))
+    assert counters.dropped_samples == 20
+    assert caplog.text.count("dropping samples") == 1
+    commit.stop()
+    await task
+
+
+async def test_streams_that_begin_while_samples_are_dropped_wait_in_bounded_memory(
+    disk, path, monkeypatch
+):
+    monkeypatch.setattr(group_commit, "MAX_WAITING_RECORDS", 10)
+    commit, counters, task = await running(disk)
+    disk.error = StoreFullError("no room")
+    commit.put(StreamStart(1, "F0:0E:00:00:00:01"))
+    for n in range(9):
+        commit.put(block(n))
+    for stream in range(2, 1000):
+        commit.put(StreamStart(stream, f"F0:0E:00:00:00:0{stream % 2}"))
+        commit.put(Annotation(stream, 0, 3))
+        commit.put(Annotation(stream, 50, 4))
+        commit.put(SampleBlock(stream, 50, np.zeros((1, 6), np.int16)))
+    assert len(commit._waiting) == 10 + 2 * 2
+    disk.error = None
+    await until(lambda: counters.stored_samples == 9, "the commit")
+    commit.put(SampleBlock(999, 60, np.zeros((1, 6), np.int16)))
+    commit.stop()
+    await task
+    assert stored(path) == [*range(9), Annotation(998, 50, 4), Annotation(999, 50, 4), 30]
+    store = SampleStore.open(path, max_bytes=1 << 30)
+    assert store.next_stream == 1000
+    store.close()
 
 
 async def test_a_store_that_fails_otherwise_is_opened_again_and_nothing_is_lost(disk, path):

@@ -93,6 +93,51 @@ def test_two_connections_without_samples_do_not_forget_where_the_last_stream_end
     assert tracker.place_samples(12, 1) == Placed(12, new_stream=True, missing=2)
 
 
+def test_samples_repeated_over_a_new_connection_are_not_placed_again():
+    tracker = tracker_at(1000)
+    tracker.connection_began()
+    assert tracker.place_annotation(1000) == Placed(1000, new_stream=True)
+    assert tracker.place_samples(1000, 10) is Dropped.DUPLICATE
+    assert tracker.place_samples(1004, 10) == Placed(1010, skip=6)
+    assert tracker.place_samples(1014, 10) == Placed(1014)
+
+
+def test_a_repetition_that_is_cut_may_begin_the_stream_also_across_the_wrap():
+    tracker = tracker_at(2**32 - 10)
+    tracker.connection_began()
+    assert tracker.place_samples(2**32 - 10, 10) is Dropped.DUPLICATE
+    assert tracker.place_samples(2**32 - 3, 10) == Placed(2**32, new_stream=True, skip=3)
+    assert tracker.place_samples(7, 10) == Placed(2**32 + 7)
+
+
+def test_a_new_connection_far_before_the_last_samples_repeats_nothing():
+    tracker = tracker_at(5000)
+    tracker.connection_began()
+    first = 5010 - REORDER_WINDOW - 1
+    assert tracker.place_samples(first, 10) == Placed(first, new_stream=True)
+
+
+def test_an_annotation_before_the_last_one_is_out_of_order():
+    tracker = tracker_at(0)
+    assert tracker.place_annotation(10) == Placed(10)
+    assert tracker.place_annotation(5) is Dropped.OUT_OF_ORDER
+    assert tracker.place_annotation(10) == Placed(10)
+    tracker.connection_began()
+    assert tracker.place_annotation(5) == Placed(5, new_stream=True)
+
+
+def test_after_a_lost_annotation_only_later_ones_count():
+    tracker = SequenceTracker()
+    assert tracker.annotation_lost() is None
+    assert tracker.place_annotation(30) == Placed(30, new_stream=True)
+    assert tracker.annotation_lost() == 30
+    assert tracker.place_samples(30, 10) == Placed(30)
+    assert tracker.annotation_lost() == 40
+    assert tracker.place_annotation(30) is Dropped.OUT_OF_ORDER
+    assert tracker.place_annotation(50) == Placed(50)
+    assert tracker.annotation_lost() == 50
+
+
 def test_an_annotation_may_begin_the_stream():
     tracker = tracker_at(0)
     tracker.connection_began()
@@ -160,3 +205,21 @@ def test_no_sample_of_a_stream_is_ever_placed_twice(notifications):
         assert placed.new_stream or end is None or placed.first == end + placed.missing
         assert (placed.first - placed.skip - first) % 2**32 == 0
         end = placed.first + count - placed.skip
+
+
+@given(indices, st.lists(st.integers(0, REORDER_WINDOW), min_size=1, max_size=20))
+def test_no_sample_is_placed_twice_however_often_a_sensor_repeats_it(start, repetitions):
+    """Whatever is repeated over new connections, each index is placed once."""
+    tracker = SequenceTracker()
+    assert tracker.place_samples(start, 42) == Placed(start, new_stream=True)
+    placed, end = 42, start + 42
+    for back in repetitions:
+        tracker.connection_began()
+        first = max(start, end - back)
+        for at in range(first, first + 294, 42):
+            what = tracker.place_samples(at % 2**32, 42)
+            if isinstance(what, Placed):
+                assert what.missing == 0
+                placed += 42 - what.skip
+        end = max(end, first + 294)
+        assert placed == end - start

@@ -79,6 +79,7 @@ def test_prometheus_reads_a_node_that_comes_and_goes(tmp_path, port):
         assert 'edgenode_service_up{service="gossip"} 0.0' in text
         assert 'service="trainer"' in text
         assert 'service="collector"' not in text  # the configuration has none
+        assert 'service="miner"' not in text  # nor this
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors

@@ -98,6 +98,19 @@ def test_a_service_is_up_while_its_report_is_young(node, scrape, tmp_path):
     assert ("edgenode_miner_hashes_total",) not in got
 
 
+def test_the_time_of_the_last_sample_is_known_also_when_the_collector_is_down(
+    node, scrape, tmp_path
+):
+    values_sent = {"last_sample_timestamp_seconds": 1.7e9, "connected_sensors": 1.0}
+    NodeClient(tmp_path / "node.sock").report("collector", ServiceReport("ok", values_sent))
+    report, when = node.reports["collector"]
+    node.reports["collector"] = (report, when - 15)
+    got = values(scrape())
+    assert got["edgenode_service_up", "collector"] == 0
+    assert got["edgenode_collector_last_sample_timestamp_seconds",] == 1.7e9
+    assert ("edgenode_collector_connected_sensors",) not in got
+
+
 def test_a_node_that_is_away_is_down_and_the_scrape_succeeds(scrape):
     got = values(scrape())
     assert {service: got["edgenode_service_up", service] for service in SERVICES} == {

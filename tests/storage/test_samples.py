@@ -16,6 +16,7 @@ from edgenode.storage.samples_reader import BEGINNING, Cursor, SampleReader
 from edgenode.tasks.stream import Annotation, SampleBlock
 
 NOW = 1_800_000_000.0
+YEAR = 365 * 86_400
 SENSOR = "F0:0E:00:00:00:01"
 
 
@@ -256,26 +257,107 @@ def test_retention_catches_up_in_small_steps_after_a_limit_was_lowered(path):
     store.close()
 
 
-def test_records_go_when_they_are_too_old(path):
-    now = [NOW]
-    store = open_store(path, max_age_s=3600.0, wall_clock=lambda: now[0])
-    for n in range(10):
-        now[0] = NOW + n * 1000
+class Clocks:
+    """A box's two clocks: one that may be set, and one that never is."""
+
+    def __init__(self, wall=NOW):
+        self.wall, self.monotonic = wall, 50.0
+
+    def go_on(self, seconds):
+        self.wall += seconds
+        self.monotonic += seconds
+
+    def open(self, path, max_age_s=3600.0):
+        return open_store(
+            path,
+            max_age_s=max_age_s,
+            wall_clock=lambda: self.wall,
+            monotonic=lambda: self.monotonic,
+        )
+
+
+def numbers(path):
+    return [annotation.first for annotation in read_all(path)]
+
+
+def append_each_second(store, clocks, numbers):
+    for n in numbers:
+        clocks.go_on(1)
         store.append([Annotation(1, n, 1)])
-    assert [a.first for a in read_all(path)] == [6, 7, 8, 9]
+
+
+def test_records_go_when_they_are_too_old(path):
+    clocks = Clocks()
+    store = clocks.open(path)
+    for n in range(10):
+        store.append([Annotation(1, n, 1)])
+        clocks.go_on(1000)
+    assert numbers(path) == [6, 7, 8, 9]
     store.close()
 
 
 def test_records_of_a_clock_that_was_not_set_yet_go_with_what_followed_them(path):
-    now = [1000.0]
-    store = open_store(path, max_age_s=3600.0, wall_clock=lambda: now[0])
-    store.append([Annotation(1, 0, 1)])
-    now[0] = NOW
-    store.append([Annotation(1, 1, 1)])
-    assert [a.first for a in read_all(path)] == [0, 1]
-    now[0] = NOW + 3601
-    store.append([Annotation(1, 2, 1)])
-    assert [a.first for a in read_all(path)] == [2]
+    clocks = Clocks(wall=1000.0)
+    store = clocks.open(path)
+    append_each_second(store, clocks, range(100))
+    clocks.wall = NOW
+    append_each_second(store, clocks, range(100, 200))
+    clocks.go_on(3400)
+    append_each_second(store, clocks, range(200, 300))
+    assert numbers(path) == list(range(300))
+    clocks.go_on(200)
+    append_each_second(store, clocks, range(300, 400))
+    assert numbers(path) == list(range(200, 400))
+    store.close()
+
+
+def test_records_of_a_clock_that_was_far_ahead_do_not_keep_what_is_too_old(path):
+    clocks = Clocks()
+    store = clocks.open(path)
+    append_each_second(store, clocks, range(100))
+    clocks.wall += 10 * YEAR
+    append_each_second(store, clocks, range(100, 150))
+    clocks.wall -= 10 * YEAR
+    append_each_second(store, clocks, range(150, 200))
+    clocks.go_on(3600)
+    append_each_second(store, clocks, range(200, 300))
+    assert numbers(path) == list(range(200, 300))
+    store.close()
+
+
+def test_a_clock_that_is_ahead_for_minutes_deletes_nothing_that_is_young(path):
+    clocks = Clocks()
+    store = clocks.open(path, max_age_s=7 * 86_400.0)
+    append_each_second(store, clocks, range(700))
+    clocks.wall += 10 * YEAR
+    append_each_second(store, clocks, range(700, 1000))
+    clocks.wall -= 10 * YEAR
+    append_each_second(store, clocks, range(1000, 2000))
+    assert numbers(path) == list(range(2000))
+    store.close()
+
+
+def test_a_clock_that_was_behind_deletes_nothing_that_came_before_and_is_young(path):
+    clocks = Clocks()
+    store = clocks.open(path)
+    append_each_second(store, clocks, range(100))
+    clocks.wall -= 86_400
+    append_each_second(store, clocks, range(100, 200))
+    clocks.wall += 86_400
+    append_each_second(store, clocks, range(200, 1000))
+    assert numbers(path) == list(range(1000))
+    store.close()
+
+
+def test_a_store_that_is_opened_with_a_wrong_clock_deletes_nothing_for_minutes(path):
+    clocks = Clocks()
+    store = clocks.open(path)
+    append_each_second(store, clocks, range(100))
+    store.close()
+    clocks.wall += 10 * YEAR
+    store = clocks.open(path)
+    append_each_second(store, clocks, range(100, 600))
+    assert numbers(path) == list(range(600))
     store.close()
 
 
