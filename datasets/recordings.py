@@ -239,7 +239,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     samples = sum(len(series.values) for series in recordings)
-    sys.stdout.write(f"{options.out}: {len(recordings)} series, {samples} samples\n")
+    # Not to stdout: that of `make demo` may be a JSON document.
+    sys.stderr.write(f"{options.out}: {len(recordings)} series, {samples} samples\n")
     return 0
 
 

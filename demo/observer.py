@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from demo.ward import Box
-from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError
+from edgenode.api.client import ApiError, NodeUnavailableError
+from edgenode.api.shapes import LastReport
+from edgenode.exporter.snapshot import UP_SECONDS
 
 MODEL = "activity"
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One box at one moment; None where it has not said anything yet."""
+    """One box at one moment; None where it does not say anything.
+
+    `trouble` is why nothing is known of the box.
+    """
 
     name: str
     height: int | None = None
@@ -42,14 +47,29 @@ class Agreement:
         return len(set(self.heads.values())) == len(set(self.parameters.values())) == 1
 
 
-def look(box: Box) -> Sight:
-    """Ask one box."""
-    try:
-        status, services = box.client.status(), box.client.services()
-    except (NodeUnavailableError, ApiError) as error:
-        return Sight(box.name, trouble=str(error))
-    trainer = services["trainer"].values if "trainer" in services else {}
-    miner = services["miner"].values if "miner" in services else {}
+class Observer:
+    """Asks boxes, and remembers which have answered."""
+
+    def __init__(self) -> None:
+        """No box has answered yet."""
+        self._answered: set[str] = set()
+
+    def look(self, box: Box) -> Sight:
+        """Ask one box."""
+        try:
+            sight = _look(box)
+        except NodeUnavailableError:
+            trouble = "does not answer" if box.name in self._answered else "starting"
+            return Sight(box.name, trouble=trouble)
+        except ApiError as error:
+            return Sight(box.name, trouble=str(error))
+        self._answered.add(box.name)
+        return sight
+
+
+def _look(box: Box) -> Sight:
+    status, services = box.client.status(), box.client.services()
+    trainer, miner = _values(services, "trainer"), _values(services, "miner")
     submitted, windows = trainer.get("updates_submitted_total"), trainer.get("windows_total")
     return Sight(
         name=box.name,
@@ -62,6 +82,12 @@ def look(box: Box) -> Sight:
         peers=status.peers,
         windows=None if windows is None else int(windows),
     )
+
+
+def _values(services: Mapping[str, LastReport], service: str) -> Mapping[str, float]:
+    """What a service says of itself, if it has said so lately."""
+    report = services.get(service)
+    return report.values if report is not None and report.age < UP_SECONDS else {}
 
 
 def agreement(boxes: Sequence[Box]) -> Agreement:
@@ -91,12 +117,3 @@ def await_agreement(boxes: Sequence[Box], seconds: float) -> Agreement:
             if found.holds or time.monotonic() >= limit:
                 return found
         time.sleep(0.5)
-
-
-def reachable(client: NodeClient) -> bool:
-    """Whether the node answers."""
-    try:
-        client.head()
-    except (NodeUnavailableError, ApiError):
-        return False
-    return True

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from demo.baselines import Row
+from demo.baselines_process import Baselines
 from demo.learner import HeldOutPeople
 from demo.observer import MODEL, Agreement
 from demo.ward import Box
@@ -35,22 +30,46 @@ class SharedModel:
 class Report:
     """All that the demo found out.
 
-    `bytes_sent` by node, `spacing` and the blocks' intervals in seconds.
+    Attributes:
+        shared: The shared model at each block, from genesis on.
+        blocks: Blocks that were to be mined.
+        seconds: How long the ward was given for them.
+        spacing: Seconds between blocks.
+        speed: Times life at which the recordings were played.
+        bytes_sent: By node.
+        restarts: Services that were started more than once, and how often.
+        failures: What did not run to the end.
     """
 
     shared: Sequence[SharedModel]
-    baselines: Sequence[Row]
+    blocks: int
+    seconds: float
+    baselines: Baselines
     held_out_people: Sequence[int]
     held_out_windows: int
     spacing: int
-    bytes_sent: dict[str, int]
+    speed: float
+    bytes_sent: Mapping[str, int]
+    restarts: Mapping[str, int]
     agreement: Agreement
-    plot: str
+    failures: Sequence[str]
 
     @property
     def intervals(self) -> list[int]:
         """Seconds between blocks; the first one's depends on when the ward was founded."""
         return [block.interval for block in self.shared if block.height > 1]
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the run is a failure; empty if it is none."""
+        found = list(self.failures)
+        if self.baselines.failure:
+            found.append(self.baselines.failure)
+        if not self.shared[-1].round:
+            found.append("no round was aggregated")
+        if not self.agreement.holds:
+            found.append("the nodes do not agree")
+        return found
 
 
 def shared_by_block(box: Box, height: int, test: HeldOutPeople) -> list[SharedModel]:
@@ -76,48 +95,12 @@ def shared_by_block(box: Box, height: int, test: HeldOutPeople) -> list[SharedMo
     return found
 
 
-def draw(report: Report, path: Path) -> None:
-    """Write the plot as PNG."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=[2, 1])
-    heights = [block.height for block in report.shared]
-    left.plot(
-        heights, [100 * b.accuracy for b in report.shared], "o-", ms=3, lw=2, label="shared model"
-    )
-    if report.baselines:
-        rounds = [row.round for row in report.baselines]
-        left.plot(
-            rounds, [100 * r.central for r in report.baselines], "--", label="all data in one place"
-        )
-        for n in range(len(report.baselines[0].alone)):
-            left.plot(
-                rounds,
-                [100 * r.alone[n] for r in report.baselines],
-                lw=0.9,
-                color="grey",
-                label="each box alone" if n == 0 else None,
-            )
-    people = " and ".join(map(str, report.held_out_people))
-    left.set(
-        xlabel="block (for the baselines: round)",
-        ylabel="accuracy in %",
-        ylim=(0, 100),
-        title=f"Seven exercises, people {people} (never seen by any box)",
-    )
-    left.legend(loc="lower right")
-    left.grid(alpha=0.3)
-    right.bar(heights[2:], report.intervals, color="C0")
-    right.axhline(report.spacing, color="C1", label=f"spacing {report.spacing} s")
-    right.set(xlabel="block", ylabel="seconds since its parent", title="Block intervals")
-    right.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
 def print_report(report: Report, console: Console) -> None:
     """Print the report for people."""
     console.print()
     console.print(_accuracies(report))
+    if (height := report.shared[-1].height) < report.blocks:
+        console.print(f"stopped after {report.seconds:.0f} s at block {height} of {report.blocks}")
     _print_baselines(report, console)
     if report.intervals:
         console.print(
@@ -127,7 +110,9 @@ def print_report(report: Report, console: Console) -> None:
         )
     sent = ", ".join(f"{name} {count / 1e6:.1f} MB" for name, count in report.bytes_sent.items())
     console.print(f"sent: {sent}")
-    console.print(f"plot: {report.plot}")
+    if report.restarts:
+        restarts = ", ".join(f"{name} {count} times" for name, count in report.restarts.items())
+        console.print(f"started more than once: {restarts}")
     _print_agreement(report.agreement, console)
 
 
@@ -140,7 +125,7 @@ def _accuracies(report: Report) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("each box alone (mean)", justify="right")
     table.add_column("all data in one place", justify="right")
-    rows = {row.round: row for row in report.baselines}
+    rows = {row.round: row for row in report.baselines.rows}
     for block in report.shared:
         row = rows.get(block.height)
         table.add_row(
@@ -156,14 +141,20 @@ def _accuracies(report: Report) -> Table:
 
 
 def _print_baselines(report: Report, console: Console) -> None:
-    if not report.baselines:
+    rows = {row.round: row for row in report.baselines.rows}
+    reached, height = max(rows, default=0), report.shared[-1].height
+    if reached < report.blocks:
+        why = ": the time was up" if report.baselines.cut_off else ""
+        console.print(f"baselines reached round {reached} of {report.blocks}{why}")
+    same = min(reached, height)
+    if same not in rows:
         return
-    last = report.baselines[-1]
-    each = ", ".join(f"{100 * accuracy:.1f}" for accuracy in last.alone)
+    when = "in the end" if same == height else f"at block {same} and their round {same}"
+    each = ", ".join(f"{100 * accuracy:.1f}" for accuracy in rows[same].alone)
     console.print(
-        f"in the end: shared {100 * report.shared[-1].accuracy:.1f} %; alone "
+        f"{when}: shared {100 * report.shared[same].accuracy:.1f} %; alone "
         f"{each} %; all data in one place, with as many steps as all boxes together, "
-        f"{100 * last.central:.1f} %"
+        f"{100 * rows[same].central:.1f} %"
     )
 
 

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,10 @@ HOPELESS = 5
 
 STOP_PATIENCE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
+
+MORTAL = ("setpriv", "--pdeathsig", "KILL", "--")
+"""In front of a command: the kernel kills the process when the thread that started it ends, so that
+nothing outlives a launcher that was itself killed. A part of util-linux, which every Debian has."""
 
 
 @dataclass(slots=True)
@@ -55,6 +60,8 @@ class Supervisor:
     def __init__(self) -> None:
         self._units: dict[str, Unit] = {}
         self._lock = threading.RLock()
+        # Units die with the thread that started them, so one thread starts them all and stays.
+        self._starter = ThreadPoolExecutor(1, "starter")
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
@@ -100,24 +107,14 @@ class Supervisor:
         self._ending.set()
         self._thread.join()
         self.stop(list(self._units))
+        self._starter.shutdown()
 
     def failures(self) -> list[str]:
         """Units that ended for good, with the reason."""
         return [f"{u.name}: {u.failed}" for u in self._units.values() if u.failed]
 
     def _spawn(self, unit: Unit) -> None:
-        unit.starts += 1
-        unit.log.parent.mkdir(parents=True, exist_ok=True)
-        with unit.log.open("ab") as log:
-            unit.process = subprocess.Popen(
-                unit.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **unit.environment},
-                # A Ctrl-C at the terminal is the launcher's; it ends its units in order.
-                start_new_session=True,
-            )
+        self._starter.submit(_start_process, unit).result()
 
     def _watch(self) -> None:
         while not self._ending.wait(0.05):
@@ -139,6 +136,21 @@ class Supervisor:
                 self._spawn(unit)
             except OSError as error:
                 unit.wanted, unit.failed = False, f"cannot be started: {error}"
+
+
+def _start_process(unit: Unit) -> None:
+    unit.starts += 1
+    unit.log.parent.mkdir(parents=True, exist_ok=True)
+    with unit.log.open("ab") as log:
+        unit.process = subprocess.Popen(
+            [*MORTAL, *unit.command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **unit.environment},
+            # A Ctrl-C at the terminal is the launcher's; it ends its units in order.
+            start_new_session=True,
+        )
 
 
 def _reap(unit: Unit, limit: float) -> None:

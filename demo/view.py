@@ -96,7 +96,7 @@ class PlainView:
             return
         self._last = time.monotonic()
         boxes = "; ".join(
-            f"{s.name}: starting"
+            f"{s.name}: {s.trouble}"
             if s.trouble
             else f"{s.name}: height {s.height}, round {s.round}, accuracy {percent(s.accuracy)}, "
             f"{number(s.windows)} windows, {number(s.updates)} updates, {s.peers} peers"
@@ -140,7 +140,7 @@ def table(sights: Sequence[Sight]) -> Table:
         drawn.add_column(heading, justify="right")
     for sight in sights:
         if sight.trouble:
-            drawn.add_row(sight.name, "", "starting")
+            drawn.add_row(sight.name, "", sight.trouble)
             continue
         rate = None if sight.hash_rate is None else sight.hash_rate / 1000
         drawn.add_row(

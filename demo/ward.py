@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import select
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from demo.supervisor import Supervisor, Unit
+from demo.supervisor import MORTAL, STOP_PATIENCE, Supervisor, Unit
 from edgenode.api.client import NodeClient
 from edgenode.cli.new_genesis import new_genesis
 from edgenode.ledger.genesis import Genesis, Member
@@ -33,6 +34,9 @@ takes the default and lets luck average out."""
 BUSY_MACHINE = 0.5
 """What is left of a core for a miner, which is nicer than all else, on a machine that also runs
 the other services of four boxes."""
+
+MOST_STARTS = 5
+"""A service that was started more often in a run of minutes does not work."""
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Twenty processes that each start a thread for every core would stand in each other's way."""
@@ -161,10 +165,26 @@ class Ward:
 
     def close(self) -> None:
         """End everything."""
-        self.supervisor.close()
-        if self._radio is not None:
-            self._radio.terminate()
-            self._radio.wait()
+        try:
+            self.supervisor.close()
+        finally:
+            self._stop_radio()
+
+    def failures(self) -> list[str]:
+        """What should run and does not, or not for long: with the reason and its log."""
+        found = self.supervisor.failures()
+        found += [
+            f"{unit.name}: was started {unit.starts} times; see {unit.log}"
+            for unit in self.supervisor.units()
+            if unit.starts > MOST_STARTS and not unit.failed
+        ]
+        if self._radio is not None and (status := self._radio.poll()) is not None:
+            found.append(f"the virtual radio ended with status {status}; see {self._radio_log}")
+        return found
+
+    def restarts(self) -> dict[str, int]:
+        """Services that were started more than once, and how often."""
+        return {unit.name: unit.starts for unit in self.supervisor.units() if unit.starts > 1}
 
     def configure(self, box: Box) -> None:
         """Write a box's configuration."""
@@ -225,13 +245,16 @@ listen = "{LOOPBACK}:{box.metrics}"
         rate = count / (time.process_time() - began)
         return BUSY_MACHINE * rate * len(self.boxes) * self.plan.share
 
+    @property
+    def _radio_log(self) -> Path:
+        return self.plan.directory / "radio.log"
+
     def _start_radio(self, recordings: Path) -> None:
-        command = [sys.executable, "-m", "demo.radio", "--recordings", str(recordings)]
+        command = [*MORTAL, sys.executable, "-m", "demo.radio", "--recordings", str(recordings)]
         command += ["--speed", str(self.plan.speed), "--once"]
         for people in self.plan.people:
             command += ["--box", f"people={','.join(map(str, people))}"]
-        log = self.plan.directory / "radio.log"
-        with log.open("wb") as errors:
+        with self._radio_log.open("wb") as errors:
             self._radio = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -244,9 +267,18 @@ listen = "{LOOPBACK}:{box.metrics}"
         ready, _, _ = select.select([self._radio.stdout], [], [], RADIO_PATIENCE)
         line = self._radio.stdout.readline() if ready else ""
         if not line:
-            raise WardError(f"the virtual radio did not come up; see {log}")
+            raise WardError(f"the virtual radio did not come up; see {self._radio_log}")
         for box, offered in zip(self.boxes, json.loads(line)["boxes"], strict=True):
             box.adapter, box.sensors = offered["adapter"], offered["sensors"]
+
+    def _stop_radio(self) -> None:
+        if self._radio is None:
+            return
+        self._radio.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._radio.wait(STOP_PATIENCE)
+        self._radio.kill()
+        self._radio.wait()
 
     def _unit(self, box: Box, service: str) -> Unit:
         name = box.unit_name(service)

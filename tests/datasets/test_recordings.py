@@ -133,5 +133,8 @@ def test_the_command_writes_the_file_and_an_error_is_one_line(tmp_path, capsys):
     out = tmp_path / "deep" / "recordings.npz"
     assert recordings.main(["--wheel", str(source), "--out", str(out)]) == 0
     assert len(recordings.load(out)) == 2
+    said = capsys.readouterr()
+    assert said.out == "", "what is made for the demo says nothing where its report goes"
+    assert said.err == f"{out}: 2 series, 200 samples\n"
     assert recordings.main(["--wheel", str(tmp_path / "none"), "--out", str(out)]) == 1
     assert capsys.readouterr().err.count("\n") == 1
