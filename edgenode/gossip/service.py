@@ -20,7 +20,7 @@ from edgenode.gossip.work_board import WorkBoard
 from edgenode.learning import update_codec
 from edgenode.learning.fixed_point import to_fixed
 from edgenode.ledger.block import Block
-from edgenode.ledger.chain import Chain
+from edgenode.ledger.chain import Chain, MissingDataError
 from edgenode.ledger.hashes import content_id, display
 from edgenode.ledger.headers import Entry
 from edgenode.ledger.keys import SIGNATURE_BYTES, MemberKey
@@ -33,7 +33,7 @@ from edgenode.protocol.links import Datagram
 from edgenode.protocol.node import HeadMoved, Node, PeerBlamed, PoolChanged, Refused
 from edgenode.protocol.wire import Address, Socket
 from edgenode.storage.chain import (
-    DamagedStoreError,
+    AlteredRecordError,
     SqliteChainStore,
     StoreError,
     StoreFullError,
@@ -252,7 +252,7 @@ class GossipService:
 
     def fail(self, error: Exception) -> None:
         """End the service with this error; its successor mends what is damaged."""
-        if isinstance(error, DamagedStoreError):
+        if isinstance(error, AlteredRecordError):  # what SQLite itself does not find
             try:
                 self._store.note_damage(str(error))
             except StoreError as unwritable:
@@ -270,6 +270,8 @@ class GossipService:
             log.error("%s; new blocks and updates are not kept until there is room", error)
         except StoreError as error:
             self.fail(error)
+        except MissingDataError as error:
+            self.fail(AlteredRecordError(str(error)))
         finally:
             self._flush()
         return None

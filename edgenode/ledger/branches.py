@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from edgenode.ledger.headers import Entry, HeaderTree
 
 BARE_LIMIT = 8000
-"""Headers without their block, at about 500 bytes: four branches as long as catching up takes them
-ahead of the head. Beyond that the lightest branches are forgotten; they cost their maker work, but
-little where the target is easy."""
+"""Headers without their block, at about 500 bytes, besides as many as the chain itself has: of a
+branch all must be known up to where it is heavier than the chain, however deep the fork. Beyond
+that the lightest branches are forgotten: they cost their maker work, but little at easy targets."""
 
 
 class Branches:
@@ -71,9 +71,9 @@ class Branches:
         self._best = None
         return list(gone.values())
 
-    def prune(self) -> None:
-        """Forget the lightest bare branches, should there be too many bare entries."""
-        if len(self._bare) <= BARE_LIMIT:
+    def prune(self, height: int) -> None:
+        """Forget the lightest bare branches, should there be too many for a chain this high."""
+        if len(self._bare) <= BARE_LIMIT + height:
             return
         children = Counter(entry.header.previous for entry in self._tree)
         for tip in sorted(self, key=lambda entry: entry.work):
@@ -87,6 +87,6 @@ class Branches:
                 entry = entry.parent
             if entry is not tip and not children[entry.id]:
                 self._tips[entry.id] = entry
-            if len(self._bare) <= BARE_LIMIT // 2:
+            if len(self._bare) <= BARE_LIMIT // 2 + height:
                 break
         self._best = None

@@ -260,7 +260,7 @@ class Chain:
             Rejected: it or an ancestor violates a rule.
         """
         entry = self._take_header(header, now)
-        self._branches.prune()
+        self._branches.prune(self.head.height)
         return entry
 
     def _take_header(self, header: Header, now: int) -> Entry:
@@ -365,12 +365,16 @@ class Chain:
                     "it needs to be rebuilt"
                 )
             self._active.append(entry)
-        on_chain = {entry.id for entry in self._active}
+        self._note_lacking_beside()
+
+    def _note_lacking_beside(self) -> None:
+        """Note the payloads that stored blocks beside the chain lack."""
         for tip in self._branches:
             for side in tip.lineage():
-                if side.id in on_chain:
+                if self.is_active(side):
                     break
-                self._note_lacking(self._block(side))
+                if not self._branches.is_bare(side):
+                    self._note_lacking(self._block(side))
 
     def _state_at_head(self) -> State:
         return State(
@@ -441,6 +445,21 @@ class Chain:
                 break
         if state.entry.work <= old.work:
             return None, refusal
+        if len(joining) > PARAMETERS_KEPT:
+            # Those of the new head stay at hand, also if no block of late has changed them.
+            joining[-1] = replace(
+                joining[-1],
+                parameters=[
+                    (m.root, to_bytes(p))
+                    for m, p in zip(state.models, state.parameters, strict=True)
+                ],
+            )
+        change = HeadChange(
+            old=old,
+            new=state.entry,
+            disconnected=tuple(self._block(entry) for entry in leaving),
+            connected=tuple(joined.block for joined in joining),
+        )
         self._store.switch(
             Switch(
                 height=fork.height,
@@ -448,12 +467,6 @@ class Chain:
                 connected=joining,
                 accounts={key: state.accounts.get(key, EMPTY) for key in touched},
             )
-        )
-        change = HeadChange(
-            old=old,
-            new=state.entry,
-            disconnected=tuple(self._block(entry) for entry in leaving),
-            connected=tuple(joined.block for joined in joining),
         )
         del self._active[fork.height + 1 :]
         self._active.extend(entries)
@@ -472,8 +485,9 @@ class Chain:
             if payload is None or content_id(payload) != update.payload:
                 log.error("payload %s changed on the disk", update.payload.hex())
                 self._store.drop_payload(update.payload)
-                self._lacking.setdefault(block.id, set()).add(update.payload)
                 altered = True
+        if altered:
+            self._note_lacking_beside()
         return altered
 
     def _connect(self, state: State, entry: Entry, block: Block) -> tuple[State, Connected]:

@@ -95,7 +95,11 @@ class CatchUp:
         return (
             peer.session not in self._barren
             and peer.tip.work > self._chain.head.work
-            and (reached is None or reached.height <= self._chain.head.height + HEADERS_AHEAD)
+            and (
+                reached is None
+                or reached.work <= self._chain.head.work  # nothing of it is pulled so far
+                or reached.height <= self._chain.head.height + HEADERS_AHEAD
+            )
         )
 
     def answer_headers(self, request: GetHeaders) -> Headers:
@@ -115,10 +119,13 @@ class CatchUp:
         Raises:
             Rejected: one of them violates a rule; the peer should have known.
         """
-        if self._asking.pop(peer.session, None) is None:
+        if peer.session not in self._asking:
             return
         reached = self._take_headers(message, now)
-        if reached is not None and reached is not self._reached.get(peer.session):
+        if reached is not None and reached is self._reached.get(peer.session):
+            return  # the answer before, once more: the one that was asked for is on its way
+        del self._asking[peer.session]
+        if reached is not None:
             self._reached[peer.session] = reached
             self._barren.pop(peer.session, None)
         else:

@@ -212,7 +212,11 @@ class Links:
     ) -> None:
         """Our knock was answered: the session stands here, and is confirmed there."""
         self._check_ward(welcome)
-        if self._hellos.get(welcome.nonce) != source:
+        if (knocked := self._hellos.get(welcome.nonce)) != source:
+            if knocked is not None:
+                # A node with several addresses answers from another one than was knocked at. One
+                # knock there, as long as this welcome, proves that address as well.
+                self._knock(source)
             raise _Dropped("replayed")
         del self._hellos[welcome.nonce]
         peer = self._join(envelope.sender, source, welcome, now)

@@ -391,17 +391,28 @@ class Node:
     # Consequences
 
     def _advance(self, now: Instant) -> None:
-        while self._held_until is None:
-            change, refusals = self.chain.advance()
-            for refusal in refusals:
-                self._refuse("block", refusal.rejected, None)
-                # Who has it for its head has accepted what no honest node accepts.
-                for peer in list(self.links.peers.values()):
-                    if peer.tip.head == refusal.entry.id:
-                        self._blame(peer, str(refusal.rejected.rule), now)
-            if change is None:
-                return
-            self._head_moved(change, now)
+        moved = False
+        undone: list[Block] = []
+        try:
+            while self._held_until is None:
+                change, refusals = self.chain.advance()
+                for refusal in refusals:
+                    self._refuse("block", refusal.rejected, None)
+                    # Who has it for its head has accepted what no honest node accepts.
+                    for peer in list(self.links.peers.values()):
+                        if peer.tip.head == refusal.entry.id:
+                            self._blame(peer, str(refusal.rejected.rule), now)
+                if change is None:
+                    break
+                moved = True
+                undone += change.disconnected
+                self._head_moved(change, now)
+        finally:
+            # Last, for it writes: should the disk be full, the head has moved all the same. And
+            # once: what is undone may hold again only at the end of a long way.
+            if moved:
+                for _, rejected in self._relay.follow(undone):
+                    self._refuse("waiting", rejected, None)
 
     def _head_moved(self, change: HeadChange, now: Instant) -> None:
         self.reorganisations += bool(change.disconnected)
@@ -411,9 +422,6 @@ class Node:
             if peer.tip.work < change.new.work:
                 self.links.send(peer, announcement, Socket.BROADCAST)
         self.links.hasten_statuses(now)
-        # Last, for it writes: should the disk be full, the head has moved all the same.
-        for _, rejected in self._relay.follow(change):
-            self._refuse("waiting", rejected, None)
 
     def _announce(self, transaction: Transaction, source: Peer | None) -> None:
         message = NewTransaction(transaction.encode())

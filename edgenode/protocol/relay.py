@@ -5,7 +5,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from edgenode.ledger.chain import Chain, HeadChange
+from edgenode.ledger.block import Block
+from edgenode.ledger.chain import Chain
 from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.hashes import content_id
 from edgenode.ledger.mempool import Mempool, PoolFullError
@@ -188,11 +189,15 @@ class Relay:
         self._mempool.add_transfer(transfer, self._chain.state)
         self._postponed.clear()
 
-    def follow(self, change: HeadChange) -> list[tuple[Transaction, Rejected]]:
-        """Keep step with the head; returns what no longer holds, with the reason."""
+    def follow(self, disconnected: list[Block]) -> list[tuple[Transaction, Rejected]]:
+        """Keep step with the head, which has moved and left these blocks, from the tip down.
+
+        Returns:
+            What no longer holds, with the reason.
+        """
         self._postponed.clear()
         before = set(self._mempool.ids())
-        undone = [t for block in change.disconnected[::-1] for t in block.transactions]
+        undone = [t for block in disconnected[::-1] for t in block.transactions]
         dropped = self._mempool.follow(self._chain.state, undone)
         now = set(self._mempool.ids())
         for transaction in undone:

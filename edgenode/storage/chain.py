@@ -32,10 +32,11 @@ log = logging.getLogger(__name__)
 
 Decoded = TypeVar("Decoded")
 
-STORE_FORMAT = 1
+STORE_FORMAT = 2
 
+# STRICT: quick_check then also finds a value whose type the disk has altered.
 _SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) WITHOUT ROWID, STRICT;
 -- Every stored block. Its height orders parents before children. on_chain is the block's height
 -- while it belongs to the chain, NULL beside it.
 CREATE TABLE block (
@@ -44,22 +45,24 @@ CREATE TABLE block (
     raw BLOB NOT NULL,
     on_chain INTEGER UNIQUE,
     undo BLOB
-);
+) STRICT;
 CREATE INDEX block_height ON block (height);
-CREATE TABLE payload (id BLOB PRIMARY KEY, raw BLOB NOT NULL);
+CREATE TABLE payload (id BLOB PRIMARY KEY, raw BLOB NOT NULL) STRICT;
 -- Which stored block or waiting update names a payload.
 CREATE TABLE payload_user (
     payload BLOB NOT NULL, user BLOB NOT NULL, PRIMARY KEY (payload, user)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 CREATE INDEX payload_of_user ON payload_user (user);
 -- height is that of the last block with this root, snapshot that of the last one that keeps it.
 CREATE TABLE parameters (
     root BLOB PRIMARY KEY, height INTEGER NOT NULL, snapshot INTEGER, raw BLOB NOT NULL
-);
+) STRICT;
 CREATE TABLE account (
     key BLOB PRIMARY KEY, balance BLOB NOT NULL, sequence BLOB NOT NULL, crc INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE mempool (id BLOB PRIMARY KEY, arrival INTEGER NOT NULL, raw BLOB NOT NULL);
+) WITHOUT ROWID, STRICT;
+CREATE TABLE mempool (
+    id BLOB PRIMARY KEY, arrival INTEGER NOT NULL, raw BLOB NOT NULL
+) STRICT;
 """
 
 
@@ -162,8 +165,6 @@ class SqliteChainStore:
                     [("format", STORE_FORMAT), ("genesis", genesis_id)],
                 )
         meta = dict(self._db.execute("SELECT key, value FROM meta"))
-        if "damage" in meta:
-            raise DamagedStoreError(str(meta["damage"]))
         if meta.get("format") != STORE_FORMAT:
             raise ForeignStoreError(
                 f"{self.path} has format {meta.get('format')}, this program reads {STORE_FORMAT}; "
@@ -174,6 +175,8 @@ class SqliteChainStore:
                 f"{self.path} belongs to another ward; give this node another state directory "
                 "or the genesis file that it was started with"
             )
+        if "damage" in meta:
+            raise DamagedStoreError(str(meta["damage"]))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -399,3 +399,42 @@ def test_what_a_reorganisation_undoes_waits_although_the_pool_is_full(bench, mon
         pool.add_transfer(transfer, bench.chain.state)
     assert pool.follow(bench.chain.state, undone) == [], "the new branch counts them as well"
     assert pool.ids() == [transfer.id for transfer in waiting]
+
+
+def test_after_a_long_fork_the_parameters_of_the_head_are_at_hand(bench):
+    """Though the branch that wins had its last update longer ago than parameters are kept."""
+    bench.grow(PARAMETERS_KEPT + 40)
+    other = Bench()
+    other.round(BOB, miner=BOB, delta=77)
+    other.grow(PARAMETERS_KEPT + 60, miner=BOB)
+    copy(other, bench)
+    while bench.chain.advance()[0] is not None:
+        pass
+    assert same_state(bench, other)
+    assert bench.store.parameters(bench.chain.state.models[0].root) is not None
+
+
+def test_a_payload_that_two_blocks_beside_the_chain_name_is_lacking_to_both(bench):
+    one, other = Bench(), Bench()
+    update, payload = one.update(ALICE, 7)
+    for each in (one, other):
+        each.chain.add_payload(payload)
+    first, second = (
+        one.add(one.block(update, miner=BOB)),
+        other.add(other.block(update, miner=CAROL)),
+    )
+    one.grow(1, miner=BOB)
+    other.grow(2, miner=CAROL)
+    bench.grow(1)
+    bench.chain.add_payload(payload)
+    for block in (first, second):
+        bench.chain.add_block(block, NOW)
+    bench.store._db.execute("UPDATE payload SET raw = zeroblob(length(raw))")
+    copy(one, bench, start=2)
+    assert bench.chain.advance() == (None, [])
+    copy(other, bench, start=2)
+    assert bench.chain.advance() == (None, [])
+    bench.chain.add_payload(payload)
+    while bench.chain.advance()[0] is not None:
+        pass
+    assert same_state(bench, other)

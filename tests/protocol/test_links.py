@@ -288,9 +288,24 @@ def test_a_welcome_from_another_address_than_was_knocked_at_opens_no_session():
     b.receive(Socket.SYNC, A, a.outbox.pop().data, at(0))
     welcome = b.outbox.pop().data
     a.receive(Socket.SYNC, STRANGER, welcome, at(0))
-    assert (a.peers, a.outbox) == ({}, [])
+    assert a.peers == {}
+    assert [len(d.data) for d in a.outbox] == [len(welcome)], "one knock, and no more than came"
     a.receive(Socket.SYNC, B, welcome, at(0))
     assert only(a).address == B
+
+
+def test_a_node_that_answers_from_another_of_its_addresses_is_reached_there():
+    alias = Address("10.0.0.22", 7070)
+    a, b = links(1, seeds=[alias]), links(2)
+    a.tick(at(0))
+    for _ in range(6):
+        for sender, source, receiver in ((a, A, b), (b, B, a)):
+            outbox, sender.outbox = sender.outbox, []
+            for datagram in outbox:
+                port = 7070 if datagram.socket is Socket.SYNC else 7071
+                answer_from = Address(source.host, port)
+                receiver.receive(datagram.socket, answer_from, datagram.data, at(0.1))
+    assert (only(a).address, only(b).address) == (B, A)
 
 
 def test_a_peer_that_moved_proves_its_new_address_and_goes_on():

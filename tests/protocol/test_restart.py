@@ -4,9 +4,11 @@ import random
 
 import pytest
 
+from edgenode.ledger import chain as chain_module
 from edgenode.ledger.chain import Chain
 from edgenode.ledger.mempool import Mempool
-from edgenode.protocol.node import HeadMoved, PeerBlamed
+from edgenode.protocol.instant import Instant
+from edgenode.protocol.node import HeadMoved, Node, PeerBlamed
 from edgenode.protocol.relay import Relay
 from edgenode.sim.ward import Conditions, Ward
 from edgenode.storage.chain import SqliteChainStore, StoreFullError
@@ -127,3 +129,30 @@ def test_what_the_disk_has_altered_is_not_given_to_others_who_blame_nobody(table
     ward.run(600)
     assert joiner.running.chain.head.height >= block.coinbase.height
     assert not [e for box in ward.boxes for e in box.events if isinstance(e, PeerBlamed)]
+
+
+def test_a_transfer_that_only_the_end_of_a_long_new_branch_pays_for_waits_again(monkeypatch):
+    monkeypatch.setattr(chain_module, "LONGEST_MOVE", 4)
+    bench, other = Bench(), Bench()
+    bench.grow(1, miner=CAROL)
+    transfer = bench.transfer(CAROL, BOB, 10, 0)
+    bench.add(bench.block(transfer))
+    other.grow(10, miner=BOB)
+    other.grow(2, miner=CAROL)
+    node = Node(
+        chain=bench.chain,
+        store=bench.store,
+        ward_key=bytes(32),
+        seeds=[],
+        broadcast_port=0,
+        rng=random.Random(1),
+        now=Instant(0, NOW),
+    )
+    for height in range(1, 13):
+        bench.chain.add_block(other.chain.block(other.chain.at(height).id), NOW)
+    node.tick(Instant(1, NOW))
+    assert bench.chain.head.id == other.chain.head.id
+    moves = [event for event in node.drain()[1] if isinstance(event, HeadMoved)]
+    assert len(moves) > 1
+    assert transfer.id in node.mempool
+    assert [each.id for each in bench.store.waiting()] == [transfer.id]

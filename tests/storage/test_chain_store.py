@@ -244,6 +244,25 @@ def flip(bench, table, where, column, at, names):
     assert database.execute(statement, {**names, "raw": bytes(raw)}).rowcount == 1
 
 
+def test_a_value_whose_type_the_disk_has_altered_is_found_at_the_start(bench):
+    """A bit in a record's header makes another type of a value, which no checksum covers."""
+    database = bench.store._db
+    database.execute("PRAGMA writable_schema = ON")
+    database.execute(
+        "UPDATE sqlite_master SET sql = replace(sql, ', STRICT', '') WHERE name = 'account'"
+    )
+    database.execute("PRAGMA writable_schema = RESET")
+    database.execute("UPDATE account SET balance = CAST(balance AS TEXT)")
+    database.execute("PRAGMA writable_schema = ON")
+    database.execute("UPDATE sqlite_master SET sql = sql || ', STRICT' WHERE name = 'account'")
+    accounts = bench.chain.state.accounts
+    bench.store.close()
+    with pytest.raises(DamagedStoreError, match="account"):
+        SqliteChainStore(bench.path, bench.genesis.id)
+    chain, _ = open_again(bench)
+    assert chain.state.accounts == accounts
+
+
 def test_an_altered_undo_record_is_not_believed(bench):
     flip(bench, "block", "id = :head", "undo", 40, {"head": bench.chain.head.id})
     with pytest.raises(AlteredRecordError, match="undo record"):
