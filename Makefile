@@ -16,17 +16,25 @@ $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 	  echo "edgenode needs Python 3.11 (tflite-runtime has no wheel above it);" \
 	       "say which one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; \
+	  sys.exit(not os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))' || { \
+	  echo "Python.h is missing, with which the miner's kernel is compiled: install python3.11-dev"; \
+	  exit 1; }
+	@command -v gcc >/dev/null || { \
+	  echo "gcc is missing, which compiles the miner's kernel: install gcc"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
 	  echo "could not make a virtual environment: install python3.11-venv"; exit 1; }
 	@touch $@
 
 $(VENV)/demo.stamp: $(VENV)/python.stamp requirements/demo.lock pyproject.toml $(NATIVE)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "installing what edgenode needs into $(VENV): 300 MB, some minutes the first time" >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/demo.stamp requirements/test.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
+	@echo "installing what the tests need into $(VENV): 600 MB more" >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
 	@touch $@
 
 var/recordings.npz: $(VENV)/demo.stamp requirements/recordings.lock datasets/recordings.py

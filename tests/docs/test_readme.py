@@ -30,7 +30,8 @@ def on_free_ports(commands):
 
 @pytest.mark.processes
 def test_the_commands_for_a_node_of_your_own_start_one(tmp_path):
-    (commands,) = code_blocks((ROOT / "README.md").read_text(encoding="utf-8"), "sh")
+    founding, starting = code_blocks((ROOT / "README.md").read_text(encoding="utf-8"), "sh")
+    commands = founding + "\n" + starting
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EDGENODE_")}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     bash = subprocess.Popen(
