@@ -148,9 +148,12 @@ def _watch(ward: Ward, view: View, blocks: int) -> float:
     began = time.monotonic()
     limit = longest_run(blocks, ward.plan.spacing)
     observer = Observer()
+    played = False
     while (seconds := time.monotonic() - began) < limit:
         sights = [observer.look(box) for box in ward.boxes]
         height = min((s.height or 0) for s in sights)
+        if not played and (played := ward.played()):
+            view.say("recordings played to their end; training goes on")
         view.show(sights, min(height, blocks))
         if failures := ward.failures():
             raise WardError("; ".join(failures))

@@ -27,11 +27,11 @@ def conclude(report: Report, folder: Path, *, as_json: bool) -> int:
         print_report(report, Console())
     problems = report.problems
     text = json.dumps(document, indent=1)
-    problems += _written(folder / "demo.json", lambda path: path.write_text(text))
-    plot = folder / "demo.png"
+    plot, figures = folder / "demo.png", folder / "demo.json"
     unwritten = _written(plot, lambda path: draw(report, path))
+    unwritten += _written(figures, lambda path: path.write_text(text))
     if not (as_json or unwritten):
-        sys.stdout.write(f"plot: {plot}\n")
+        sys.stdout.write(f"plot: {plot}, figures: {figures}\n")
     problems += unwritten
     for problem in problems:
         sys.stderr.write(f"demo: {problem}\n")

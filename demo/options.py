@@ -17,7 +17,12 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m demo", description="Four bedside boxes on one machine."
     )
-    parser.add_argument("--recordings", type=Path, default=Path("var/recordings.npz"))
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        default=Path("var/recordings.npz"),
+        help="what the wearables replay (default var/recordings.npz, which `make demo` fetches)",
+    )
     parser.add_argument("--blocks", type=_count, default=28, help="blocks to mine (default 28)")
     parser.add_argument(
         "--spacing", type=_count, default=6, help="seconds between blocks (default 6)"
@@ -27,9 +32,22 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=_factor,
         help="times life at which the recordings are played (default: over two thirds of the run)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON document, no more")
-    parser.add_argument("--out", type=Path, default=Path("var/demo"), help="where the plot goes")
-    parser.add_argument("--keep", action="store_true", help="keep the ward's files and logs")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON document on standard output, and the progress on standard error",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("var/demo"),
+        help="folder for demo.png and demo.json, which are written over (default var/demo)",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the ward's files and logs; where is printed at the end",
+    )
     options = parser.parse_args(arguments)
     try:
         options.out.mkdir(parents=True, exist_ok=True)

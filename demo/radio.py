@@ -11,6 +11,7 @@ ward, and picks its own by the allow-list. When everything is ready one JSON lin
     {"boxes": [{"adapter": "bumble:tcp-client:127.0.0.1:40001",
                 "sensors": ["F0:0E:00:00:00:01"]}, ...]}
 
+With --once another line, {"played": true}, says that all wearables have played to their end.
 SIGTERM or SIGINT ends it.
 """
 
@@ -254,12 +255,22 @@ async def run(boxes: list[Box], recordings: Path, speed: float, *, loop: bool) -
             controller = radio.controller(f"box {n}", _BOX_ADDRESS.format(n))
             port = await radio.serve(controller, box.port)
             ready.append({"adapter": f"bumble:tcp-client:127.0.0.1:{port}", "sensors": [address]})
-        sys.stdout.write(json.dumps({"boxes": ready}) + "\n")
-        sys.stdout.flush()
+        _say({"boxes": ready})
+        telling = tasks.create_task(_tell_end(playing))
         await stop.wait()
-        for task in playing:
+        for task in [telling, *playing]:
             task.cancel()
     radio.close()
+
+
+async def _tell_end(playing: list[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*playing)
+    _say({"played": True})
+
+
+def _say(document: object) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,6 +14,9 @@ from demo.learner import HeldOutPeople
 from demo.observer import MODEL, Agreement
 from demo.ward import Box
 
+AVERAGED = 5
+"""Blocks whose mean stands for the result: a single one may be one box's model alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class SharedModel:
@@ -100,7 +103,10 @@ def print_report(report: Report, console: Console) -> None:
     console.print()
     console.print(_accuracies(report))
     if (height := report.shared[-1].height) < report.blocks:
-        console.print(f"stopped after {report.seconds:.0f} s at block {height} of {report.blocks}")
+        valid = "" if report.problems else ": shorter than asked for, and valid as far as it goes"
+        console.print(
+            f"stopped after {report.seconds:.0f} s at block {height} of {report.blocks}{valid}"
+        )
     _print_baselines(report, console)
     if report.intervals:
         console.print(
@@ -119,7 +125,9 @@ def print_report(report: Report, console: Console) -> None:
 def _accuracies(report: Report) -> Table:
     people = " and ".join(map(str, report.held_out_people))
     table = Table(
-        title=f"Accuracy on people {people}, unseen by any box ({report.held_out_windows} windows)"
+        title=f"Accuracy on people {people}, unseen by any box ({report.held_out_windows} windows)",
+        caption="A block with one update is one box's model: such blocks dip.\n"
+        "The baselines stand at their own round of the same number.",
     )
     for heading in ("block", "round", "updates", "interval", "shared model"):
         table.add_column(heading, justify="right")
@@ -147,14 +155,19 @@ def _print_baselines(report: Report, console: Console) -> None:
         why = ": the time was up" if report.baselines.cut_off else ""
         console.print(f"baselines reached round {reached} of {report.blocks}{why}")
     same = min(reached, height)
-    if same not in rows:
+    chosen = range(max(1, same - AVERAGED + 1), same + 1)
+    if not chosen:
         return
-    when = "in the end" if same == height else f"at block {same} and their round {same}"
-    each = ", ".join(f"{100 * accuracy:.1f}" for accuracy in rows[same].alone)
+    if same == height >= AVERAGED:
+        which = "mean of the last five blocks"
+    else:
+        which = f"mean of blocks {chosen[0]} to {same}" if same > 1 else "at block 1"
+    shared = statistics.mean(report.shared[n].accuracy for n in chosen)
+    alone = statistics.mean(statistics.mean(rows[n].alone) for n in chosen)
+    central = statistics.mean(rows[n].central for n in chosen)
     console.print(
-        f"{when}: shared {100 * report.shared[same].accuracy:.1f} %; alone "
-        f"{each} %; all data in one place, with as many steps as all boxes together, "
-        f"{100 * rows[same].central:.1f} %"
+        f"{which}: shared {100 * shared:.1f} %; alone {100 * alone:.1f} %; "
+        f"all data in one place {100 * central:.1f} %"
     )
 
 

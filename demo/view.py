@@ -1,11 +1,11 @@
-"""What is shown while the ward runs: a live table, plain lines without a terminal, or nothing."""
+"""What is shown while the ward runs: a live table, or plain lines without a terminal."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,6 +13,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from demo.observer import Sight
+from edgenode.cli.output import tail_of
+
+WIDE = 106
+"""Columns of a terminal that has room for the whole table."""
+
+_HEADINGS = {
+    "node": "node",
+    "height": "height",
+    "head": "head",
+    "round": "round",
+    "own held-out accuracy": "own acc.",
+    "kH/s": "",
+    "updates sent": "updates",
+    "peers": "",
+    "windows": "windows",
+}
+"""Of the whole table; beside each that of the narrow one, which lacks some."""
 
 PLAIN_INTERVAL = 10.0
 """Seconds between two plain lines: a log that can be read."""
@@ -66,15 +83,18 @@ class LiveView:
     def show(self, sights: Sequence[Sight], blocks: int) -> None:
         """Draw the table anew."""
         self._progress.update(self._task, completed=blocks)
-        self._live.update(Group(table(sights), self._progress))
+        drawn = table(sights, wide=self._console.width >= WIDE)
+        # Ctrl-C is echoed where the cursor is: in an empty line it does not displace the table.
+        self._live.update(Group(drawn, self._progress, ""))
 
 
 class PlainView:
     """A line now and then, for a log."""
 
-    def __init__(self, blocks: int) -> None:
+    def __init__(self, blocks: int, stream: TextIO) -> None:
         """Show progress towards this many blocks."""
         self._blocks = blocks
+        self._stream = stream
         self._began = time.monotonic()
         self._last = float("-inf")
 
@@ -87,8 +107,8 @@ class PlainView:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        sys.stdout.write(f"{time.monotonic() - self._began:4.0f} s  {text}\n")
-        sys.stdout.flush()
+        self._stream.write(f"{time.monotonic() - self._began:4.0f} s  {text}\n")
+        self._stream.flush()
 
     def show(self, sights: Sequence[Sight], blocks: int) -> None:
         """Print a line for the ward if the last one is old enough."""
@@ -105,55 +125,37 @@ class PlainView:
         self.say(f"block {blocks} of {self._blocks}; {boxes}")
 
 
-class NoView:
-    """Shows nothing: standard output belongs to the JSON document."""
-
-    def __enter__(self) -> NoView:
-        """Nothing to do."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to do."""
-
-    def say(self, text: str) -> None:
-        """Show nothing."""
-
-    def show(self, sights: Sequence[Sight], blocks: int) -> None:
-        """Show nothing."""
-
-
 def choose_view(blocks: int, *, json: bool) -> View:
-    """The view that fits standard output."""
+    """The view that fits standard output; with `json` that belongs to the document."""
     if json:
-        return NoView()
-    return LiveView(blocks) if sys.stdout.isatty() else PlainView(blocks)
+        return PlainView(blocks, sys.stderr)
+    return LiveView(blocks) if sys.stdout.isatty() else PlainView(blocks, sys.stdout)
 
 
-def table(sights: Sequence[Sight]) -> Table:
-    """A row for each box."""
+def table(sights: Sequence[Sight], *, wide: bool) -> Table:
+    """A row for each box; if it is not wide, 80 columns hold it."""
     drawn = Table(title="edgenode: a ward on one machine")
-    for heading in ("node", "height", "head", "round"):
-        drawn.add_column(heading, justify="left" if heading in {"node", "head"} else "right")
-    drawn.add_column("own held-out accuracy", justify="right")
-    drawn.add_column("kH/s", justify="right")
-    for heading in ("updates sent", "peers", "windows"):
-        drawn.add_column(heading, justify="right")
+    for full, short in _HEADINGS.items():
+        if heading := full if wide else short:
+            drawn.add_column(heading, justify="left" if full in {"node", "head"} else "right")
     for sight in sights:
         if sight.trouble:
             drawn.add_row(sight.name, "", sight.trouble)
             continue
-        rate = None if sight.hash_rate is None else sight.hash_rate / 1000
-        drawn.add_row(
+        rate = None if sight.hash_rate is None else round(sight.hash_rate / 1000)
+        cells = (
             sight.name,
-            str(sight.height),
-            (sight.head or "")[-12:],
-            str(sight.round),
+            number(sight.height),
+            "-" if sight.head is None else tail_of(sight.head),
+            number(sight.round),
             percent(sight.accuracy),
-            "-" if rate is None else f"{rate:.0f}",
+            number(rate),
             number(sight.updates),
-            str(sight.peers),
+            number(sight.peers),
             number(sight.windows),
         )
+        shown = zip(cells, _HEADINGS.values(), strict=True)
+        drawn.add_row(*(cell for cell, short in shown if wide or short))
     return drawn
 
 

@@ -136,6 +136,7 @@ class Ward:
         ]
         self.genesis = self._found()
         self._radio: subprocess.Popen[str] | None = None
+        self._played = False
 
     def start(self) -> None:
         """Start the sensors, then all services of all boxes.
@@ -185,6 +186,14 @@ class Ward:
     def restarts(self) -> dict[str, int]:
         """Services that were started more than once, and how often."""
         return {unit.name: unit.starts for unit in self.supervisor.units() if unit.starts > 1}
+
+    def played(self) -> bool:
+        """Whether all recordings have been played to their end."""
+        if not self._played and self._radio is not None and self._radio.stdout is not None:
+            # The radio says so in its second line. The end of its output is readable, but no line.
+            ready, _, _ = select.select([self._radio.stdout], [], [], 0)
+            self._played = bool(ready and self._radio.stdout.readline())
+        return self._played
 
     def configure(self, box: Box) -> None:
         """Write a box's configuration."""

@@ -1,8 +1,9 @@
 """A simulated wearable: a Bluetooth peripheral that replays recordings, faster than life.
 
 It is a real GATT server on a real Bluetooth LE host stack (Bumble); only its controller is
-virtual. What it does is what a device on a wrist does: its clock runs whether or not anybody
-listens, and what it measures while nobody is connected is lost.
+virtual. It is put on when a collector subscribes for the first time: a short run at a high speed
+loses nothing before. From then on it does what a device on a wrist does: its clock runs whether or
+not anybody listens, and what it measures while nobody is connected is lost.
 
 Between two series the wearer rests for a second: the sensor holds its last reading, annotated as
 no exercise. Labels and samples are those of the recordings; nothing else is made up.
@@ -131,6 +132,7 @@ class Wearable:
         self._connection: Connection | None = None
         self._told = -1  # the code that the connected collector was told last
         self._subscribed = asyncio.Event()
+        self._unheard = False  # whether a subscription has ended since `play` looked last
         properties = gatt.Characteristic.Properties
         self.samples = gatt.Characteristic(
             core.UUID(imu_service.SAMPLES), properties.NOTIFY, gatt.Characteristic.Permissions(0)
@@ -169,19 +171,25 @@ class Wearable:
         await self._subscribed.wait()
 
     async def play(self) -> None:
-        """Measure and notify until the script ends (never, if it loops) or until cancelled."""
+        """Measure and notify, from the first subscription until the script ends or until cancelled.
+
+        A script that loops does not end.
+        """
+        await self._subscribed.wait()
+        self._unheard = not self._subscribed.is_set()
         start = self._clock()
         end = self._script.length
         while end is None or self._next < end:
-            if not self._subscribed.is_set():
+            if self._unheard:
                 await self._subscribed.wait()
+                self._unheard = not self._subscribed.is_set()
                 self._pass_over(start)
                 continue
             # A notification does not reach across a change, whose annotation goes before it.
             size = min(self._capacity, self._script.next_change(self._next) - self._next)
             due = start + (self._next + size) / self._rate
             await asyncio.sleep(max(0.0, due - self._clock()))
-            if not self._subscribed.is_set():
+            if self._unheard:
                 continue
             if (self._clock() - start) * self._rate - self._next > BUFFERED_SAMPLES + size:
                 self._pass_over(start, BUFFERED_SAMPLES)
@@ -253,11 +261,15 @@ class Wearable:
 
     def _disconnected(self, _: int) -> None:
         self._connection = None
-        self._subscribed.clear()
+        self._unsubscribed()
 
     def _on_subscription(self, _: Connection, notify: bool, _indicate: bool) -> None:
         self._told = -1
         if notify:
             self._subscribed.set()
         else:
-            self._subscribed.clear()
+            self._unsubscribed()
+
+    def _unsubscribed(self) -> None:
+        self._subscribed.clear()
+        self._unheard = True

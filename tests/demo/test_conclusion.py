@@ -12,7 +12,8 @@ def test_a_good_run_has_status_0_and_leaves_a_plot_and_a_document(tmp_path, caps
     assert conclude(a_report(), tmp_path, as_json=False) == 0
     said = capsys.readouterr()
     assert said.err == ""
-    assert "demo.png" in said.out.splitlines()[-1]
+    files = f"plot: {tmp_path / 'demo.png'}, figures: {tmp_path / 'demo.json'}"
+    assert said.out.splitlines()[-1] == files
     assert (tmp_path / "demo.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "demo.json").read_text())["agree"]
 

@@ -29,6 +29,7 @@ def test_a_demo_with_json_prints_one_document_and_leaves_nothing(recorded, tmp_p
     assert document["problems"] == []
     assert document == json.loads((tmp_path / "demo.json").read_text())
     assert "kept in" not in complained
+    assert "block 0 of 12; bed-1: " in complained
 
 
 def test_a_radio_that_died_ends_the_demo_with_status_1_and_the_name_of_its_log(demo):

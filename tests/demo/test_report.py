@@ -41,8 +41,11 @@ def test_what_did_not_run_to_the_end_is_a_problem():
 
 def test_a_run_that_the_time_limit_ended_says_how_far_it_came():
     text = printed(a_report(height=20, seconds=210.2))
-    assert "stopped after 210 s at block 20 of 28" in text
+    stopped = "stopped after 210 s at block 20 of 28"
+    assert f"{stopped}: shorter than asked for, and valid as far as it goes\n" in text
     assert "stopped" not in printed(a_report())
+    text = printed(a_report(height=20, seconds=210.2, agreement=Agreement(DIFFERENT, SAME)))
+    assert f"{stopped}\n" in text
 
 
 def test_services_that_were_started_again_are_named():
@@ -51,15 +54,29 @@ def test_services_that_were_started_again_are_named():
     assert "more than once" not in printed(a_report())
 
 
-def test_the_shared_model_is_compared_with_the_baselines_at_the_same_round():
+def test_the_shared_model_is_compared_with_the_baselines_at_the_same_rounds():
     text = printed(a_report())
-    assert "in the end: shared 28.0 %; alone 14.0, 7.0 %" in text
+    last_five = "mean of the last five blocks: "
+    end = "; all data in one place"
+    assert f"{last_five}shared 26.0 %; alone 9.8 %{end} 52.0 %" in text
     assert "baselines reached" not in text
-    text = printed(a_report(rounds=5))
-    assert "baselines reached round 5 of 28" in text
-    assert "at block 5 and their round 5: shared 5.0 %; alone 2.5, 1.2 %" in text
+    text = printed(a_report(rounds=8))
+    assert "baselines reached round 8 of 28" in text
+    assert f"mean of blocks 4 to 8: shared 6.0 %; alone 2.2 %{end} 12.0 %" in text
     text = printed(a_report(height=20))
-    assert "in the end: shared 20.0 %; alone 10.0, 5.0 %" in text
+    assert f"{last_five}shared 18.0 %; alone 6.8 %{end} 36.0 %" in text
+
+
+def test_of_a_few_blocks_all_are_compared_and_genesis_is_not():
+    text = printed(a_report(height=3))
+    assert "mean of blocks 1 to 3: shared 2.0 %; alone 0.8 %; all data in one place 4.0 %" in text
+    assert "at block 1: shared 1.0 %" in printed(a_report(height=1))
+
+
+def test_the_table_says_why_some_blocks_dip():
+    text = printed(a_report())
+    assert "A block with one update is one box's model: such blocks dip." in text
+    assert "The baselines stand at their own round of the same number." in text
 
 
 def test_baselines_that_the_time_limit_cut_off_say_so_and_are_no_problem():

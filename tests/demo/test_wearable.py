@@ -112,7 +112,7 @@ async def test_each_annotation_comes_right_before_the_samples_that_it_covers():
     radio.close()
 
 
-async def test_what_is_measured_while_nobody_listens_is_lost():
+async def test_nothing_is_measured_before_the_first_subscription():
     now = [1000.0]
     wearable = Wearable([one(3, 1000)], ADDRESS, loop=True, clock=lambda: now[0])
     heard = []
@@ -120,12 +120,40 @@ async def test_what_is_measured_while_nobody_listens_is_lost():
     radio, central, peripheral = await connected(wearable)
     playing = asyncio.create_task(wearable.play())
     await asyncio.sleep(0)
-    now[0] += 100.0  # 5000 samples of life
-    await peripheral.subscribe(imu_service.ANNOTATION, lambda _: None)
+    now[0] += 100.0
     await peripheral.subscribe(imu_service.SAMPLES, lambda _: None)
+    await samples_of(heard, now)
+    assert heard[0] == AnnotationMark(0, 3)
+    assert heard[1].first == 0
+    playing.cancel()
+    await central.close()
+    radio.close()
+
+
+async def samples_of(heard, now):
+    """Let time pass until samples are heard."""
     while not any(isinstance(what, Samples) for what in heard):
         now[0] += 0.1
         await asyncio.sleep(0.01)
+
+
+async def test_what_is_measured_while_nobody_listens_any_more_is_lost():
+    now = [1000.0]
+    wearable = Wearable([one(3, 1000)], ADDRESS, loop=True, clock=lambda: now[0])
+    heard = []
+    wearable.notified = heard.append
+    radio, central, peripheral = await connected(wearable)
+    playing = asyncio.create_task(wearable.play())
+    await peripheral.subscribe(imu_service.SAMPLES, lambda _: None)
+    await samples_of(heard, now)
+    await peripheral.disconnect()
+    await until(lambda: wearable._connection is None, "the wearable to notice")
+    heard.clear()
+    now[0] += 100.0  # 5000 samples of life
+    assert await central.scan(imu_service.SERVICE, [ADDRESS], 60.0) == ADDRESS
+    peripheral = await central.connect(ADDRESS, imu_service.SERVICE, lambda _: None)
+    await peripheral.subscribe(imu_service.SAMPLES, lambda _: None)
+    await samples_of(heard, now)
     firsts = [what.first for what in heard]
     assert firsts[0] >= 5000
     assert isinstance(heard[0], AnnotationMark)

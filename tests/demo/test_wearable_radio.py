@@ -3,9 +3,11 @@
 import asyncio
 
 import numpy as np
+import pytest
 
-from datasets.recordings import Series
+from datasets.recordings import Series, save
 from demo.radio import Radio
+from demo.ward import Ward, WardPlan
 from demo.wearable import Wearable
 from edgenode.collector import imu_service
 from edgenode.collector.bumble import BumbleCentral
@@ -50,3 +52,30 @@ async def test_a_host_that_died_in_the_middle_of_a_packet_leaves_nothing_behind(
         central._transport.sink.transport.abort()
         await until(lambda: wearable._connection is None, "the wearable to notice")
     radio.close()
+
+
+@pytest.mark.processes
+async def test_a_ward_knows_when_its_recordings_have_been_played_to_their_end(tmp_path):
+    recordings = tmp_path / "recordings.npz"
+    save(recordings, SERIES)
+    ward = Ward(
+        WardPlan(
+            tmp_path / "ward", [(1,)], recordings, speed=50.0, services=(), hash_rate=1_000_000.0
+        )
+    )
+    assert not ward.played()
+    try:
+        ward.start()
+        assert not ward.played()
+        (box,) = ward.boxes
+        central = BumbleCentral(box.adapter.removeprefix("bumble:"))
+        await central.open()
+        (address,) = box.sensors
+        assert await central.scan(imu_service.SERVICE, [address], 60.0) == address
+        peripheral = await central.connect(address, imu_service.SERVICE, lambda _: None)
+        await peripheral.subscribe(imu_service.SAMPLES, lambda _: None)
+        await until(ward.played, "the end of the recordings")
+        assert ward.failures() == []
+        await central.close()
+    finally:
+        ward.close()

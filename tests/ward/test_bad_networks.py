@@ -14,7 +14,6 @@ from tests.ward.wards import (
     grown,
     height,
     start_mining,
-    stop_mining,
     until,
     ward_of,
 )
