@@ -31,7 +31,7 @@ FLOORS = (
 ALLOWED_TO_SIM = {"sim", "learning", "ledger", "protocol", "storage"}
 """A simulation runs the state machines and the store, and nothing that waits for the world."""
 
-SANS_IO = ("learning", "ledger", "protocol", "tasks")
+SANS_IO = ("learning", "ledger", "protocol", "tasks", "sim")
 IO_MODULES = {"socket", "sqlite3", "asyncio", "subprocess", "time", "threading"}
 
 LONGEST_FILE = 600

@@ -28,6 +28,8 @@ class Exit(IntEnum):
     UNAVAILABLE = 3
     REFUSED = 4
     BAD_FILE = 5
+    INTERRUPTED = 130
+    """What a shell says of a program that SIGINT ended: 128 + 2."""
     NOBODY_READS = 141
     """What a shell says of a program that SIGPIPE ended: 128 + 13."""
 
@@ -39,6 +41,7 @@ MEANINGS = {
     Exit.UNAVAILABLE: "the node does not answer",
     Exit.REFUSED: "the node refuses, or does not have it",
     Exit.BAD_FILE: "a file, or the output, is missing, unusable or in the way",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C",
     Exit.NOBODY_READS: "who read the output closed the pipe",
 }
 

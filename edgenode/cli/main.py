@@ -32,12 +32,3 @@ def cli(ctx: click.Context) -> None:
 
 for _command in (status, chain, model, peers, key, genesis, config, completion):
     cli.add_command(_command)
-
-
-def main() -> None:
-    """The entry point."""
-    cli(prog_name="edgenode")
-
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,7 @@ import numpy as np
 from edgenode.api.client import Parameters
 from edgenode.api.json_record import to_json
 from edgenode.cli.failure import Exit, Failure
-from edgenode.cli.output import print_json, print_table
+from edgenode.cli.output import print_json, print_table, tail_of
 from edgenode.cli.parameter_types import BLOCK_METAVAR, FILE, block_named
 from edgenode.cli.session import Session, pass_session
 
@@ -34,9 +34,10 @@ def list_models(session: Session) -> None:
         print_json(to_json(models))
         return
     print_table(
+        # A line fits a terminal of 80 columns; --json has every digit.
         ("model", "parameters", "round", "updates", "examples", "rule", "codec", "root"),
         [
-            (m.name, m.parameters, m.round, m.updates, m.examples, m.rule, m.codec, m.root)
+            (m.name, m.parameters, m.round, m.updates, m.examples, m.rule, m.codec, tail_of(m.root))
             for m in models
         ],
     )

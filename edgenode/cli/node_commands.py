@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import click
 
 from edgenode.api.json_record import to_json
 from edgenode.api.shapes import REPORTING_SERVICES, LastReport, Status
-from edgenode.cli.output import print_fields, print_json, print_table, shown_time
+from edgenode.cli.output import (
+    print_fields,
+    print_json,
+    print_table,
+    shown_duration,
+    shown_hash_rate,
+    shown_interval,
+    shown_time,
+)
 from edgenode.cli.session import Session, pass_session
+from edgenode.exporter.snapshot import UP_SECONDS
 
 
 @click.command()
 @pass_session
 def status(session: Session) -> None:
     """Show the node at a glance: head, models, services."""
-    client = session.client()
+    client, configured = session.client(), session.configured()
     now, services = client.status(), client.services()
     if session.json:
         print_json({**to_json(now), "services": to_json(services)})
         return
-    print_fields(_fields(now))
+    print_fields(_fields(now, services.get("miner")))
     click.echo()
     print_table(
         ("model", "round", "updates", "examples"),
         [(m.name, m.round, m.updates, m.examples) for m in now.head.models],
     )
     click.echo()
-    print_table(("service", "state", "report"), _services(services))
+    print_table(
+        ("service", "state"),
+        [(name, _state(name, services.get(name), configured)) for name in REPORTING_SERVICES],
+    )
 
 
 @click.command()
@@ -56,7 +68,7 @@ def peers(session: Session) -> None:
     )
 
 
-def _fields(now: Status) -> list[tuple[str, object]]:
+def _fields(now: Status, miner: LastReport | None) -> list[tuple[str, object]]:
     head = now.head
     behind = max(0, now.best_header_height - head.height)
     return [
@@ -64,8 +76,9 @@ def _fields(now: Status) -> list[tuple[str, object]]:
         ("ward", now.ward),
         ("member", now.member),
         ("head", f"{head.height}, {head.id}"),
-        ("made", f"{shown_time(head.time)}, {head.interval} s after its parent"),
-        ("next block", f"{head.expected_hashes:,} hashes, difficulty {head.difficulty:.6g}"),
+        ("made", f"{shown_time(head.time)}, {shown_interval(head.height, head.interval)}"),
+        ("next block", f"{head.expected_hashes:,} hashes{_time_for(head.expected_hashes, miner)}"),
+        ("difficulty", head.difficulty),
         ("syncing", f"{behind} blocks behind" if now.syncing else "no"),
         ("peers", now.peers),
         ("waiting", f"{now.mempool.updates} updates, {now.mempool.transfers} transfers"),
@@ -75,12 +88,40 @@ def _fields(now: Status) -> list[tuple[str, object]]:
     ]
 
 
-def _services(services: Mapping[str, LastReport]) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    for name in REPORTING_SERVICES:
-        report = services.get(name)
-        if report is None:
-            rows.append((name, "no report", None))
-        else:
-            rows.append((name, report.state, f"{report.age:.1f} s ago"))
-    return rows
+def _time_for(hashes: int, miner: LastReport | None) -> str:
+    """How long this node's miner would take for so many; empty where its rate is not known."""
+    rate = 0.0 if miner is None or _is_silent(miner) else miner.values.get("hash_rate", 0.0)
+    if rate <= 0:
+        return ""
+    return f", about {shown_duration(hashes / rate)} at this miner's {shown_hash_rate(rate)}"
+
+
+def _is_silent(report: LastReport) -> bool:
+    return report.age >= UP_SECONDS
+
+
+def _state(name: str, report: LastReport | None, configured: frozenset[str] | None) -> str:
+    """A service's state in a few words.
+
+    Args:
+        name: The service.
+        report: Its last report, if there was one.
+        configured: The tables of the node's configuration, if it was read.
+    """
+    if report is None:
+        asked_for = configured is None or name in configured
+        return "no report" if asked_for else "not configured"
+    if _is_silent(report):
+        return f"silent for {shown_duration(report.age)} (last: {report.state})"
+    return ", ".join((report.state, *_figures(name, report.values)))
+
+
+def _figures(name: str, values: Mapping[str, float]) -> Iterator[str]:
+    if name == "collector" and "stored_samples_total" in values:
+        yield f"{values['stored_samples_total']:,.0f} samples stored"
+    if name == "trainer" and "windows_total" in values:
+        yield f"{values['windows_total']:,.0f} windows"
+    if name == "trainer" and "accuracy" in values:
+        yield f"accuracy {values['accuracy']:.2f}"
+    if name == "miner" and "hash_rate" in values:
+        yield shown_hash_rate(values["hash_rate"])

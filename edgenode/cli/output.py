@@ -50,14 +50,40 @@ def shown_time(seconds: float) -> str:
         return str(seconds)
 
 
+def shown_interval(height: int, seconds: int) -> str:
+    """How long after its parent a block was made; genesis has none."""
+    return f"{seconds} s after its parent" if height else "genesis"
+
+
+def shown_duration(seconds: float) -> str:
+    """A duration in the one unit that suits it."""
+    if seconds < 90:
+        return f"{seconds:.2g} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86_400:,.0f} days"
+
+
+def shown_hash_rate(hashes_per_second: float) -> str:
+    """A hash rate with three digits and the unit that suits it."""
+    rate = hashes_per_second
+    for unit in ("H/s", "kH/s", "MH/s"):
+        if rate < 999.5:  # what is more is shown as 1000
+            return f"{rate:.3g} {unit}"
+        rate /= 1000
+    return f"{rate:,.3f} GH/s"
+
+
 def shortened(identifier: str) -> str:
     """Enough of a key, an id or a root to tell it from others in a table."""
     return identifier if len(identifier) <= 9 else f"{identifier[:8]}…"
 
 
-def tail_of(block_id: str) -> str:
-    """Enough of a block id: it begins with zeros, so its end is shown."""
-    return f"…{block_id[-8:]}"
+def tail_of(identifier: str) -> str:
+    """Its end is enough of a block id, which begins with zeros, or of a root."""
+    return f"…{identifier[-8:]}"
 
 
 def _cell(value: object) -> str:

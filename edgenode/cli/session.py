@@ -60,6 +60,14 @@ class Session:
         """
         return NodeClient(self.socket or self.settings().api)
 
+    def configured(self) -> frozenset[str] | None:
+        """The tables of the configuration; None where a socket was named and none is read.
+
+        Raises:
+            ConfigError: No socket was named, and the configuration is missing or unusable.
+        """
+        return None if self.socket else self.settings().tables
+
 
 def _override(context: click.Context, option: click.Parameter, value: Any) -> None:  # noqa: ANN401
     """Put what was given into the session; what stands after a command's name comes last."""

@@ -20,6 +20,15 @@ that could be out of date. A metric that is not known is left out; a node that d
 
 No label names a patient, a sensor or another machine.
 
+For Prometheus on the same machine:
+
+```yaml
+scrape_configs:
+  - job_name: edgenode
+    static_configs:
+      - targets: ["127.0.0.1:9464"]
+```
+
 This file is made by `python -m edgenode.exporter.manual`.
 
 ## Of the node
@@ -52,6 +61,8 @@ _ALERTS = """
 | `increase(edgenode_collector_dropped_samples_total[5m]) > 0` | the disk is full or failing |
 | `time() - edgenode_chain_head_timestamp_seconds > 1800` | the ward makes no blocks |
 | `edgenode_gossip_peers == 0` for five minutes | the node is alone |
+
+On a ward of one node leave the peers alarm out.
 """
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import secrets
 import socket as sockets
@@ -111,17 +112,17 @@ class GossipService:
         """Serve until cancelled; `on_turn` is called whenever the loop comes round.
 
         Raises:
-            OSError: a socket cannot be bound; the text names it.
+            OSError: a socket cannot be bound; the text names its key in the configuration.
             StoreError: the chain's store failed.
         """
         loop = asyncio.get_running_loop()
-        for kind, (host, port) in (
+        for kind, address in (
             (Socket.SYNC, self.settings.sync),
             (Socket.BROADCAST, self.settings.broadcast),
         ):
             transport, _ = await loop.create_datagram_endpoint(
                 lambda kind=kind: _Receiver(self, kind),  # type: ignore[misc]
-                sock=_bound_socket(host, port),
+                sock=_bound_socket(kind.name.lower(), address),
             )
             self._transports[kind] = transport
         resolver = partial(self._resolve_seeds, loop)
@@ -392,7 +393,8 @@ class _Receiver(asyncio.DatagramProtocol):
         log.debug("%s socket: %s", self._kind.name.lower(), exc)
 
 
-def _bound_socket(host: str, port: int) -> sockets.socket:
+def _bound_socket(key: str, address: tuple[str, int]) -> sockets.socket:
+    host, port = address
     family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
     udp = sockets.socket(family, sockets.SOCK_DGRAM)
     udp.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -400,8 +402,15 @@ def _bound_socket(host: str, port: int) -> sockets.socket:
         udp.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 0)  # "::" hears IPv4 as well
     udp.setblocking(False)
     try:
-        udp.bind((host, port))
+        udp.bind(address)
     except OSError as error:
         udp.close()
-        raise OSError(error.errno, f"cannot bind UDP {host}:{port}: {error.strerror}") from None
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        reason = (
+            "another process uses this port; name another one in the configuration"
+            if error.errno == errno.EADDRINUSE
+            else error.strerror
+        )
+        # Without the number: the text is for people.
+        raise OSError(f'[gossip] {key} = "{shown}": {reason}') from None
     return udp

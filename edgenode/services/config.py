@@ -61,6 +61,7 @@ class NodeSettings:
 
     Attributes:
         path: The file.
+        tables: Names of the tables that the file has.
         name: The node's name.
         api: The Unix socket of the local API.
         gossip: For the gossip service.
@@ -71,6 +72,7 @@ class NodeSettings:
     """
 
     path: Path
+    tables: frozenset[str]
     name: str
     api: Path
     gossip: GossipSettings
@@ -135,6 +137,7 @@ def load(path: Path) -> NodeSettings:
     )
     return NodeSettings(
         path=path,
+        tables=file.tables,
         name=name,
         api=api,
         gossip=_gossip(file, gossip),

@@ -11,14 +11,14 @@ from importlib.metadata import version
 from types import FrameType
 from typing import NoReturn
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from edgenode.api.client import NodeClient
 from edgenode.exporter.prometheus import NodeCollector
+from edgenode.exporter.server import serve
 from edgenode.services import notify
-from edgenode.services.config import TABLES, NodeSettings, start
+from edgenode.services.config import NodeSettings, start
 from edgenode.services.reporter import Reporter
-from edgenode.services.toml_table import TomlFile
 
 log = logging.getLogger("edgenode.exporter")
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     registry.register(collector)
     host, port = settings.exporter.listen
     try:
-        server, thread = start_http_server(port, host, registry)
+        server, thread = serve(host, port, registry)
     except OSError as error:
         sys.exit(
             f"edgenode-exporter: cannot listen on {host}:{port}: {error.strerror}; name another "
@@ -62,14 +62,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _expected(settings: NodeSettings) -> tuple[str, ...]:
-    """The services that should be at work: those that the configuration has a table for."""
-    services = ["gossip"]
-    services += ["collector"] if settings.collector is not None else []
-    services += ["trainer"] if settings.trainer is not None else []
-    # Its settings have defaults: only the file tells whether there is a table.
-    mines = TomlFile(settings.path).table("miner", TABLES["miner"]) is not None
-    services += ["miner"] if mines else []
-    return (*services, "exporter")
+    """The services that should be at work: gossip, exporter, and those that have a table."""
+    asked = [name for name in ("collector", "trainer", "miner") if name in settings.tables]
+    return ("gossip", *asked, "exporter")
 
 
 def _end(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -72,6 +72,11 @@ class TomlFile:
             raise ConfigError(f"{path}: arrays or tables in it are nested too deep") from None
         self._lines = _places(text)
 
+    @property
+    def tables(self) -> frozenset[str]:
+        """Names of the tables that the file has."""
+        return frozenset(self._document)
+
     def expect_tables(self, known: Collection[str]) -> None:
         """Check that the file holds these tables and nothing else.
 

@@ -18,7 +18,10 @@ from edgenode.training.graph import Floats, Graph, GraphError, Labels, Step
 Runtime = Literal["tflite", "litert"]
 
 _MODULES = {"tflite": "tflite_runtime.interpreter", "litert": "ai_edge_litert.interpreter"}
-_PACKAGES = {"tflite": "tflite-runtime==2.14.0", "litert": "edgenode[litert]"}
+_REMEDIES = {
+    "tflite": "install it with: pip install 'tflite-runtime==2.14.0'",
+    "litert": "install it from the checkout: .venv/bin/pip install -e '.[litert]'",
+}
 
 _TRAIN_INPUTS = {
     "parameters",
@@ -53,7 +56,7 @@ def load_graph(path: Path, runtime: str = "tflite", threads: int = 1) -> Graph:
     except ImportError as error:
         raise GraphError(
             f'runtime = "{runtime}" needs {_MODULES[runtime].partition(".")[0]}, which cannot be '
-            f"imported ({error}); install it with: pip install '{_PACKAGES[runtime]}'"
+            f"imported ({error}); {_REMEDIES[runtime]}"
         ) from error
     try:
         content = path.read_bytes()

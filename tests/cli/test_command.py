@@ -3,8 +3,11 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,7 +15,7 @@ import pytest
 
 from edgenode.cli.main import cli
 
-EDGENODE = (sys.executable, "-m", "edgenode.cli.main")
+EDGENODE = (sys.executable, "-m", "edgenode.cli")
 
 
 def run(*arguments, cwd, **environment):
@@ -48,6 +51,73 @@ def test_help_says_what_the_exit_codes_mean(tmp_path):
     ran = run("--help", cwd=tmp_path)
     assert ran.returncode == 0
     assert "3  the node does not answer" in ran.stdout
+
+
+INTERRUPTING = """\
+import os, signal, sys
+
+class Interrupting:
+    # Asked for each module that is imported and not loaded yet.
+    @staticmethod
+    def find_spec(name, path, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting)
+"""
+
+
+@pytest.mark.parametrize(
+    "command", [EDGENODE, (str(Path(sys.executable).with_name("edgenode")),)], ids=["-m", "script"]
+)
+def test_ctrl_c_while_the_command_is_loaded_is_code_130_and_quiet(tmp_path, command):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    ran = subprocess.run(
+        [*command, "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+
+
+@contextmanager
+def waiting_for_a_node(tmp_path, **options):
+    """The command while it waits for a node that says nothing."""
+    with socket.socket(socket.AF_UNIX) as node:
+        node.bind(str(tmp_path / "node.sock"))
+        node.listen()
+        with subprocess.Popen(
+            [*EDGENODE, "status", "--socket", "node.sock"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        ) as process:
+            connection, _ = node.accept()
+            with connection:
+                yield process
+
+
+def test_ctrl_c_while_a_node_is_waited_for_is_code_130_and_quiet(tmp_path):
+    with waiting_for_a_node(tmp_path) as process:
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out, errors) == (130, "", "")
+    assert "130  interrupted by Ctrl-C" in run("--help", cwd=tmp_path).stdout
+
+
+def test_a_command_that_was_told_to_ignore_ctrl_c_ignores_it(tmp_path):
+    def ignore():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with waiting_for_a_node(tmp_path, preexec_fn=ignore) as process:
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
 
 
 def commands(group=cli, path=()):

@@ -1,6 +1,7 @@
 """What the command says of a running node, for people and for machines."""
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -8,20 +9,122 @@ import pytest
 from edgenode.api.block_shapes import BlockShape
 from edgenode.api.json_record import from_json
 from edgenode.api.shapes import LastReport, ServiceReport, Status
+from edgenode.cli.output import shown_duration, shown_hash_rate
 from edgenode.ledger.hashes import display
-from tests.api.ledger_node import PEER_ADDRESS
+from tests.api.ledger_node import PEER_ADDRESS, LedgerNode
 from tests.ledger.builder import ALICE, BOB
 
 
 def test_status_shows_head_models_and_services(ask, node):
-    node.reports["trainer"] = (ServiceReport("waiting for windows", {}), 0.0)
+    node.reports["trainer"] = (ServiceReport("waiting for windows", {}), time.monotonic())
     ran = ask("status")
     assert ran.code == 0
     assert display(node.bench.chain.head.id) in ran.out
     for text in ("bed-1", "test ward", "activity", "waiting for windows", "update_base_stale 2"):
         assert text in ran.out
-    lines = ran.out.splitlines()
-    assert any(line.split() == ["collector", "no", "report", "-"] for line in lines)
+
+
+def states(ran):
+    """What status says of each service."""
+    assert ran.code == 0
+    lines = ran.out[ran.out.index("service ") :].splitlines()[1:]
+    return dict(line.split(maxsplit=1) for line in lines)
+
+
+def test_a_service_that_nobody_asked_for_is_not_missed(edgenode, node, tmp_path):
+    path = tmp_path / "edgenode.toml"
+    path.write_text('[node]\nname = "bed-1"\napi = "node.sock"\n[miner]\n')
+    assert states(edgenode("status", "--config", path)) == {
+        "collector": "not configured",
+        "trainer": "not configured",
+        "miner": "no report",
+        "exporter": "not configured",
+    }
+
+
+def test_without_a_configuration_what_does_not_report_has_no_report(ask):
+    assert set(states(ask("status")).values()) == {"no report"}
+
+
+def test_a_service_that_reports_is_shown_configured_or_not(edgenode, node, tmp_path):
+    path = tmp_path / "edgenode.toml"
+    path.write_text('[node]\nname = "bed-1"\napi = "node.sock"\n')
+    node.reports["exporter"] = (ServiceReport("ok", {"scrapes_total": 2}), time.monotonic())
+    assert states(edgenode("status", "--config", path))["exporter"] == "ok"
+
+
+def test_a_service_that_fell_silent_is_shown_with_what_it_said_last(ask, node):
+    node.reports["miner"] = (ServiceReport("ok", {"hash_rate": 375e3}), time.monotonic() - 3600)
+    ran = ask("status")
+    assert states(ran)["miner"] == "silent for 60 min (last: ok)"
+    assert "at this miner's" not in ran.out
+
+
+def test_a_state_comes_with_what_its_service_has_done(ask, node):
+    now = time.monotonic()
+    reports = {
+        "collector": ("no sensor is connected", {"stored_samples_total": 12345}),
+        "trainer": ("ok", {"windows_total": 1234, "accuracy": 0.931, "loss": 0.2}),
+        "miner": ("ok", {"hash_rate": 375_041.7}),
+    }
+    node.reports |= {name: (ServiceReport(*report), now) for name, report in reports.items()}
+    shown = states(ask("status"))
+    assert shown["collector"] == "no sensor is connected, 12,345 samples stored"
+    assert shown["trainer"] == "ok, 1,234 windows, accuracy 0.93"
+    assert shown["miner"] == "ok, 375 kH/s"
+
+
+def test_figures_that_are_not_known_yet_are_left_out(ask, node):
+    now = time.monotonic()
+    node.reports["trainer"] = (ServiceReport("ok", {"windows_total": 0}), now)
+    node.reports["miner"] = (ServiceReport("starting", {}), now)
+    shown = states(ask("status"))
+    assert (shown["trainer"], shown["miner"]) == ("ok, 0 windows", "starting")
+
+
+def field(ran, name):
+    lines = [line for line in ran.out.splitlines() if line.startswith(f"{name}  ")]
+    assert len(lines) == 1, ran.out
+    return lines[0].removeprefix(name).strip()
+
+
+def test_how_long_the_next_block_takes_is_told_at_the_miners_rate(ask, node):
+    hashes = node.run(node.status).head.expected_hashes
+    assert field(ask("status"), "next block") == f"{hashes:,} hashes"
+    rate = hashes / 240
+    node.reports["miner"] = (ServiceReport("ok", {"hash_rate": rate}), time.monotonic())
+    assert field(ask("status"), "next block") == (
+        f"{hashes:,} hashes, about 4 min at this miner's {shown_hash_rate(rate)}"
+    )
+    node.reports["miner"] = (ServiceReport("the node is away", {"hash_rate": 0}), time.monotonic())
+    assert field(ask("status"), "next block") == f"{hashes:,} hashes"
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"),
+    [(0, "0 H/s"), (999.4, "999 H/s"), (999.6, "1 kH/s"), (375_041.7, "375 kH/s"),
+     (1.25e6, "1.25 MH/s"), (1.5e12, "1,500.000 GH/s")],
+)  # fmt: skip
+def test_a_hash_rate_has_the_unit_that_suits_it(rate, shown):
+    assert shown_hash_rate(rate) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0131, "0.013 s"), (40, "40 s"), (89.6, "90 s"), (240, "4 min"), (3 * 3600, "3 h"),
+     (1e9, "11,574 days"), (float("inf"), "inf days")],
+)  # fmt: skip
+def test_a_duration_has_the_unit_that_suits_it(seconds, shown):
+    assert shown_duration(seconds) == shown
+
+
+def test_genesis_is_no_block_after_a_parent(edgenode, tmp_path):
+    with LedgerNode().serving(tmp_path / "node.sock"):
+        for arguments in (("status",), ("chain", "list"), ("chain", "show", "0")):
+            ran = edgenode("--socket", "node.sock", *arguments)
+            assert ran.code == 0
+            assert " genesis" in ran.out
+            assert "0 s" not in ran.out
 
 
 def test_status_as_json_is_the_local_apis(ask, node):
@@ -61,6 +164,12 @@ def test_a_block_is_shown_decoded_by_height_and_by_id(ask, node):
 def test_models_are_listed_with_their_round(ask):
     assert ask("model", "list").out.splitlines()[1].split()[:3] == ["activity", "12", "1"]
     assert ask("--json", "model", "list").document[0]["round"] == 1
+
+
+def test_a_list_of_models_shows_the_end_of_each_root_and_json_all_of_it(ask, node):
+    (model,) = node.run(node.status).head.models
+    assert ask("model", "list").out.splitlines()[1].split()[-1] == f"…{model.root[-8:]}"
+    assert ask("--json", "model", "list").document[0]["root"] == model.root
 
 
 def test_parameters_are_exported_as_float32(ask, node, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from edgenode.api.block_shapes import BlockSummary
 from edgenode.api.json_record import to_json
-from edgenode.api.shapes import ServiceReport
+from edgenode.api.shapes import ModelSummary, ServiceReport
 from tests.api.unix_server import Reply, serve
 from tests.cli.test_command import EDGENODE, run
 from tests.ledger.builder import ALICE
@@ -65,6 +65,23 @@ def test_a_terminal_of_80_columns_gets_a_line_for_each_block(tmp_path):
             "9999999", "…abababab", "2023-11-14", "22:13:20Z", "86400", "s", "64", "262144",
             "cdcdcdcd…",
         ]  # fmt: skip
+
+
+def test_a_terminal_of_80_columns_gets_a_line_for_each_model(tmp_path):
+    old = ModelSummary(
+        name="activity", parameters=123_456, scale_bits=24, rule="fedavg", codec="int32",
+        graph="ab" * 32, round=9_999_999, updates=64, examples=262_144, examples_cap=4096,
+        root="cd" * 32,
+    )  # fmt: skip
+    body = json.dumps([to_json(old)]).encode()
+    with serve(tmp_path / "node.sock", lambda _: Reply(body=body)):
+        arguments = ("model", "list", "--socket", "node.sock")
+        shown = on_a_terminal(*arguments, cwd=tmp_path, columns=80)
+    heading, *lines = shown.splitlines()
+    assert "root" in heading
+    assert [line.split() for line in lines] == [
+        ["activity", "123456", "9999999", "64", "262144", "fedavg", "int32", "…cdcdcdcd"]
+    ]
 
 
 @pytest.mark.parametrize(

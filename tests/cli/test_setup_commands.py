@@ -124,7 +124,7 @@ def test_a_genesis_that_the_disk_does_not_take_leaves_nothing(tmp_path):
     def take_little():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
-    command = [sys.executable, "-m", "edgenode.cli.main", *CREATE, "--out", "genesis.toml"]
+    command = [sys.executable, "-m", "edgenode.cli", *CREATE, "--out", "genesis.toml"]
     ran = subprocess.run(
         command, cwd=tmp_path, preexec_fn=take_little, capture_output=True, text=True, check=False
     )
@@ -293,6 +293,7 @@ def test_a_runtime_that_is_not_installed_is_reported(ready, tmp_path, monkeypatc
     ran = ready()
     assert ran.code == 5
     assert 'edgenode.toml: [trainer]: runtime = "litert" needs ai_edge_litert' in ran.err
+    assert "install it from the checkout: .venv/bin/pip install -e '.[litert]'" in ran.err
 
 
 def test_keys_that_are_missing_are_reported_with_what_makes_each(ready, edgenode, tmp_path):

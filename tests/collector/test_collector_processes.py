@@ -201,6 +201,29 @@ async def test_data_flow_again_when_a_killed_radio_is_back(tmp_path, collector):
         radio.wait()
 
 
+@pytest.mark.parametrize("abruptly", [False, True])
+async def test_an_adapter_that_goes_amid_a_command_is_told_in_our_words_only(collector, abruptly):
+    gone = 0
+
+    async def accept(reader, writer):
+        nonlocal gone
+        await reader.read(1)
+        if abruptly:
+            writer.transport.abort()
+        writer.close()
+        gone += 1
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        box = collector(adapter=f"bumble:tcp-client:127.0.0.1:{port}").start()
+        await until(lambda: gone >= 3, "three attempts")
+        await box.stop()
+    assert "ERROR edgenode.collector.collector: adapter tcp-client:" in box.text()
+    for line in box.text().splitlines():
+        assert re.match(r"(INFO|WARNING|ERROR) (edgenode\.|__main__)", line), box.text()
+
+
 async def test_a_collector_whose_adapter_is_not_there_yet_waits_for_it(tmp_path, collector):
     recordings = tmp_path / "recordings.npz"
     save(recordings, series(3))

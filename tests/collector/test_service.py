@@ -1,16 +1,19 @@
 """The collector's service loop, in this process."""
 
 import asyncio
+import logging
 import os
 import signal
 from dataclasses import replace
 
 import pytest
+from bumble.hci import HCI_Error
+from bumble.transport.common import TransportLostError
 
 from edgenode.collector.collector import Collector
 from edgenode.collector.counters import COUNTER_NAMES
 from edgenode.collector.settings import CollectorSettings
-from edgenode.services.collector import run
+from edgenode.services.collector import _is_news, run
 from edgenode.storage.samples import StoreError
 from edgenode.storage.samples_reader import BEGINNING, SampleReader
 from tests.collector.ward import WEARABLE, series, until
@@ -81,3 +84,16 @@ async def test_an_error_in_the_collecting_is_raised_after_what_waits_was_committ
         await service
     records, _ = SampleReader(settings.database).read_after(BEGINNING, 1000)
     assert sum(len(getattr(record, "values", ())) for record in records) == beats[-1]["samples"]
+
+
+@pytest.mark.parametrize("logger", ["bumble.host", "asyncio"])
+def test_a_traceback_is_logged_unless_it_is_one_of_bumbles_own_errors(logger):
+    def record(error):
+        return logging.LogRecord(
+            logger, logging.ERROR, "", 0, "Exception", (), (type(error), error, None)
+        )
+
+    assert not _is_news(record(TransportLostError("transport lost")))
+    assert not _is_news(record(HCI_Error(0x16)))
+    assert _is_news(record(TypeError("a bug")))
+    assert _is_news(logging.LogRecord(logger, logging.ERROR, "", 0, "no error", (), None))

@@ -1,6 +1,7 @@
 """The metrics say what the node says, and hold the conventions."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from edgenode.collector.counters import COUNTER_NAMES
 from edgenode.exporter.manual import manual
 from edgenode.exporter.metrics import METRICS
 from edgenode.exporter.prometheus import NodeCollector
+from edgenode.exporter.settings import ExporterSettings
 from edgenode.services.collector import Pulse
 from tests.api.ledger_node import PEER_ADDRESS, LedgerNode
+from tests.conftest import require_tool
 from tests.ledger.builder import ALICE, BOB
 
 SERVICES = ("gossip", "collector", "trainer", "miner", "exporter")
@@ -160,6 +163,15 @@ def test_the_values_of_each_service_fit_a_report():
     for names in REPORT_VALUES.values():
         assert len(names) <= VALUES_LIMIT
         ServiceReport("ok", dict.fromkeys(names, 0.0))
+
+
+def test_the_manual_shows_prometheus_where_an_exporter_listens_by_default(tmp_path):
+    shown = manual().split("```yaml\n")[1].split("```")[0]
+    host, port = ExporterSettings().listen
+    assert f'"{host}:{port}"' in shown
+    promtool = require_tool("promtool", "prometheus")
+    (tmp_path / "prometheus.yml").write_text(shown)
+    subprocess.run([promtool, "check", "config", tmp_path / "prometheus.yml"], check=True)
 
 
 def test_the_manual_is_made_from_the_metrics():

@@ -40,7 +40,11 @@ def test_an_unknown_runtime_is_named():
     ("runtime", "module", "remedy"),
     [
         ("tflite", "tflite_runtime.interpreter", "pip install 'tflite-runtime==2.14.0'"),
-        ("litert", "ai_edge_litert.interpreter", r"pip install 'edgenode\[litert\]'"),
+        (
+            "litert",
+            "ai_edge_litert.interpreter",
+            r"from the checkout: \.venv/bin/pip install -e '\.\[litert\]'",
+        ),
     ],
 )
 def test_a_runtime_that_is_not_installed_says_how_to_get_it(monkeypatch, runtime, module, remedy):
