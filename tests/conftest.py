@@ -1,12 +1,27 @@
-"""What tests of several rooms need: tools that a machine may lack."""
+"""What tests of several rooms need: recordings, and tools that a machine may lack."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+from datasets import recordings
+
+RECORDINGS = Path(__file__).parent.parent / "var" / "recordings.npz"
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """File of the recordings that boxes sense."""
+    if RECORDINGS.exists():
+        return RECORDINGS
+    path = tmp_path_factory.mktemp("recordings") / "recordings.npz"
+    assert recordings.main(["--out", str(path)]) == 0
+    return path
 
 
 def missing(reason: str) -> NoReturn:

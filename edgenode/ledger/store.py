@@ -62,9 +62,6 @@ class ChainStore(Protocol):
     def block(self, block_id: bytes) -> Block | None:
         """A stored block; raises AlteredError."""
 
-    def has_block(self, block_id: bytes) -> bool:
-        """Whether `block` would give it."""
-
     def undo(self, block_id: bytes) -> AccountsUndo:
         """The undo record of a block of the chain; raises KeyError, AlteredError."""
 

@@ -237,7 +237,7 @@ class SqliteChainStore:
         return AlteredRecordError(f"{self.path}: {what} {name.hex()} changed on the disk")
 
     def has_block(self, block_id: bytes) -> bool:
-        """See ChainStore."""
+        """Whether a block is stored."""
         return self._one("SELECT 1 FROM block WHERE id = ?", block_id) is not None
 
     def undo(self, block_id: bytes) -> AccountsUndo:
