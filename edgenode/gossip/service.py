@@ -405,12 +405,11 @@ def _bound_socket(key: str, address: tuple[str, int]) -> sockets.socket:
         udp.bind(address)
     except OSError as error:
         udp.close()
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         reason = (
             "another process uses this port; name another one in the configuration"
             if error.errno == errno.EADDRINUSE
             else error.strerror
         )
         # Without the number: the text is for people.
-        raise OSError(f'[gossip] {key} = "{shown}": {reason}') from None
+        raise OSError(f'[gossip] {key} = "{Address(host, port)}": {reason}') from None
     return udp

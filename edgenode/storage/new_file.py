@@ -7,6 +7,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from edgenode.storage.directory import sync_directory
+
 
 def write_new(path: Path, text: str, mode: int) -> None:
     """Create a file of ASCII text durably: whole or not at all, and never over another one.
@@ -28,12 +30,4 @@ def write_new(path: Path, text: str, mode: int) -> None:
     finally:
         with suppress(FileNotFoundError):
             draft.unlink()
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)

@@ -20,6 +20,7 @@ from typing import Self
 
 import numpy as np
 
+from edgenode.storage.directory import sync_directory
 from edgenode.storage.samples_file import (
     APPLICATION_ID,
     READ_ERRORS,
@@ -45,7 +46,6 @@ from edgenode.storage.samples_salvage import (
     finish_interrupted,
     new_store_id,
     salvage,
-    sync_directory,
 )
 from edgenode.tasks.stream import Annotation, SampleBlock
 

@@ -11,13 +11,13 @@ instruction leaves either the damaged store in place, to be salvaged again, or i
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgenode.storage.directory import sync_directory
 from edgenode.storage.samples_file import (
     READ_ERRORS,
     connect,
@@ -96,15 +96,6 @@ def salvage(path: Path) -> Salvage:
     salvaged.replace(path)
     sync_directory(path.parent)
     return Salvage(aside, records, damaged)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _copy(path: Path, salvaged: Path) -> tuple[int, int]:
