@@ -23,6 +23,8 @@ FLOORS = (
     "gossip",
     "exporter",
     "services",
+    "appliance",
+    "doctor",
     "cli",
     "sim",
 )

@@ -1,0 +1,1 @@
+"""What is wrong with this box: one check per subject, for people, for monitoring, for rollouts."""
