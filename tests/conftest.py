@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 from datasets import recordings
 
 RECORDINGS = Path(__file__).parent.parent / "var" / "recordings.npz"
+
+# Whether an example is fast is no behaviour; on a loaded machine none is.
+settings.register_profile("edgenode", deadline=None)
+settings.load_profile("edgenode")
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from edgenode.api.block_shapes import BlockShape, BlockSummary
 from edgenode.api.json_record import ShapeError, from_json, to_json
 from edgenode.api.shapes import (
     AcceptedBlock,
+    ClockStatus,
     Head,
     LastReport,
     ModelSummary,
@@ -215,6 +216,15 @@ class NodeClient:
         return self._strings(self._ask("GET", "/v1/mempool"))
 
     # The node
+
+    def clock(self) -> ClockStatus:
+        """How the box's clock stands."""
+        return self._get(ClockStatus, "/v1/clock")
+
+    def accept_clock(self) -> ClockStatus:
+        """Vouch for the box's clock, until it is set again or the box restarts."""
+        body = json.dumps({"accepted": True}).encode()
+        return _record(ClockStatus, self._ask("PUT", "/v1/clock", body=body))
 
     def peers(self) -> tuple[Peer, ...]:
         """The peers."""

@@ -106,6 +106,21 @@ class MempoolCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockStatus:
+    """How the box's clock stands.
+
+    Attributes:
+        trusted: Whether the node mines and signs by it.
+        state: "unchecked", "synchronised", "accepted", "unsynchronised" or "behind".
+        reason: The same in words, for people.
+    """
+
+    trusted: bool
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The node at a glance; `balance` is the member's, in coins."""
 
@@ -115,6 +130,7 @@ class Status:
     genesis: str
     member: str
     time: int
+    clock: ClockStatus
     started: int
     head: Head
     best_header_height: int

@@ -6,13 +6,13 @@ import click
 
 from edgenode.api.block_shapes import BlockShape
 from edgenode.api.json_record import to_json
+from edgenode.api.wording import shown_time
 from edgenode.cli.output import (
     print_fields,
     print_json,
     print_table,
     shortened,
     shown_interval,
-    shown_time,
     tail_of,
 )
 from edgenode.cli.parameter_types import BLOCK_METAVAR, block_named

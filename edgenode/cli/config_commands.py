@@ -1,4 +1,4 @@
-"""`edgenode config check`: everything that a node needs before it starts."""
+"""`edgenode config check`: everything that a node needs before it starts, or a box's card."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from edgenode.api.json_record import to_json
+from edgenode.appliance.box_settings import Reading, read_box
+from edgenode.appliance.box_tables import BOX_TABLES
 from edgenode.cli.failure import Exit, Failure
 from edgenode.cli.foreign_models import foreign_models
 from edgenode.cli.output import print_json
@@ -49,18 +51,37 @@ def check(session: Session) -> None:
     """Check the configuration and what it names: genesis, keys, the trainer's runtime.
 
     Run it as the user of the gossip service, or as root: others may not read the keys.
+
+    A box's edgenode.toml, for the card's FAT partition, is known by its tables and checked as the
+    box would read it, with the key file and the genesis beside it.
     """
-    settings = session.settings()
-    checks = [Check(str(settings.path), ""), *_files(settings)]
+    reading = read_box(session.config)
+    if reading.tables & BOX_TABLES.keys():
+        name, checks = _box(session.config, reading)
+    else:
+        settings = session.settings()
+        name, checks = settings.name, [Check(str(settings.path), ""), *_files(settings)]
     problems = [entry for entry in checks if entry.problem]
     if session.json:
-        print_json({"ok": not problems, "node": settings.name, "checks": to_json(tuple(checks))})
+        print_json({"ok": not problems, "node": name, "checks": to_json(tuple(checks))})
     else:
         for entry in checks:
             if not entry.problem:
                 click.echo(f"ok  {entry.what}")
     if problems:
         raise Failure("\n          ".join(entry.problem for entry in problems), Exit.BAD_FILE)
+
+
+def _box(path: Path, reading: Reading) -> tuple[str, list[Check]]:
+    """The node's name, and a check of each table and of what is wrong."""
+    settings = reading.settings
+    name = settings.node.get("node", {}).get("name", settings.hostname)
+    checks = [Check(f"{path} [{table}]", "") for table in reading.right]
+    checks += [
+        Check(str(path.parent / mistake.where), f"{path.parent / mistake.where}: {mistake.what}")
+        for mistake in reading.mistakes
+    ]
+    return name, checks
 
 
 def _files(settings: NodeSettings) -> list[Check]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edgenode.api.wording import shown_time
 from edgenode.cli.failure import Exit, Failure
 from edgenode.cli.foreign_models import foreign_models
 from edgenode.cli.new_genesis import (
@@ -15,7 +16,7 @@ from edgenode.cli.new_genesis import (
     DEFAULT_SPACING,
     new_genesis,
 )
-from edgenode.cli.output import print_fields, print_json, print_table, shown_time
+from edgenode.cli.output import print_fields, print_json, print_table
 from edgenode.cli.parameter_types import FILE
 from edgenode.cli.session import Session, pass_session
 from edgenode.ledger.genesis import Genesis, GenesisError, Member

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from edgenode.cli.chain_commands import chain
+from edgenode.cli.clock_commands import clock
 from edgenode.cli.completion import completion
 from edgenode.cli.config_commands import config
+from edgenode.cli.doctor_commands import doctor
 from edgenode.cli.failure import MEANINGS, FailingGroup
 from edgenode.cli.genesis_commands import genesis
 from edgenode.cli.key_commands import key
@@ -30,5 +32,5 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(Session)
 
 
-for _command in (status, chain, model, peers, key, genesis, config, completion):
+for _command in (status, doctor, chain, model, peers, clock, key, genesis, config, completion):
     cli.add_command(_command)

@@ -8,14 +8,14 @@ import click
 
 from edgenode.api.json_record import to_json
 from edgenode.api.shapes import REPORTING_SERVICES, LastReport, Status
+from edgenode.api.wording import shown_duration, shown_time
+from edgenode.cli.clock_commands import shown_clock
 from edgenode.cli.output import (
     print_fields,
     print_json,
     print_table,
-    shown_duration,
     shown_hash_rate,
     shown_interval,
-    shown_time,
 )
 from edgenode.cli.session import Session, pass_session
 from edgenode.exporter.snapshot import UP_SECONDS
@@ -79,6 +79,7 @@ def _fields(now: Status, miner: LastReport | None) -> list[tuple[str, object]]:
         ("made", f"{shown_time(head.time)}, {shown_interval(head.height, head.interval)}"),
         ("next block", f"{head.expected_hashes:,} hashes{_time_for(head.expected_hashes, miner)}"),
         ("difficulty", head.difficulty),
+        ("clock", shown_clock(now.clock)),
         ("syncing", f"{behind} blocks behind" if now.syncing else "no"),
         ("peers", now.peers),
         ("waiting", f"{now.mempool.updates} updates, {now.mempool.transfers} transfers"),

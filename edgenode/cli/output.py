@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import click
 
@@ -42,28 +41,9 @@ def print_fields(fields: Sequence[tuple[str, object]]) -> None:
         click.echo(f"{name.ljust(width)}  {_cell(value)}".rstrip())
 
 
-def shown_time(seconds: float) -> str:
-    """Unix seconds as people read them, in UTC."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)
-
-
 def shown_interval(height: int, seconds: int) -> str:
     """How long after its parent a block was made; genesis has none."""
     return f"{seconds} s after its parent" if height else "genesis"
-
-
-def shown_duration(seconds: float) -> str:
-    """A duration in the one unit that suits it."""
-    if seconds < 90:
-        return f"{seconds:.2g} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.0f} h"
-    return f"{seconds / 86_400:,.0f} days"
 
 
 def shown_hash_rate(hashes_per_second: float) -> str:

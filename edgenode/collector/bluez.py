@@ -138,7 +138,10 @@ class BluezPeripheral:
         except _FAILURES as error:
             # bleak has released the connection and called back; BlueZ may still hold it, and
             # then the next scan finds it connected.
-            _log.warning("%s", central_error(self.address, error))
+            _log.warning(
+                "the connection did not end in order",
+                extra={"sensor": self.address, "error": central_error(self.address, error)},
+            )
 
 
 class BluezCentral:

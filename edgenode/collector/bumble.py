@@ -193,7 +193,10 @@ class BumbleCentral:
             await self.guarded(connection.disconnect(reason), COMMAND_TIMEOUT_S)
         except (*_FAILURES, AdapterError, PeripheralError) as error:
             # The peer notices by its supervision timeout; here the connection is over.
-            _log.warning("%s: %s", connection.peer_address, _text(error))
+            _log.warning(
+                "the connection did not end in order",
+                extra={"sensor": connection.peer_address, "error": _text(error)},
+            )
 
     def holds(self, connection: Connection) -> bool:
         """Whether a connection still exists."""

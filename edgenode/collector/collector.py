@@ -94,7 +94,7 @@ class Collector:
             except AdapterError as error:
                 self.counters.adapter_failures += 1
                 if (held_back := self._log_limit.admit("adapter", self._clock())) is not None:
-                    _log.error("%s (%d more such errors since the last line)", error, held_back)
+                    _log.error("the adapter failed", extra={"error": error, "held_back": held_back})
             finally:
                 await central.close()
             await asyncio.sleep(self._adapter_pause)
@@ -153,7 +153,11 @@ class Collector:
             await self._abandon(watched)
             if not isinstance(error, PeripheralError | MalformedValueError):
                 raise
-            self._warn(sensor, "connection", f"no stream: {error}")
+            if (held_back := self._admit(sensor, "connection")) is not None:
+                _log.warning(
+                    "no stream",
+                    extra={"sensor": sensor.address, "error": error, "held_back": held_back},
+                )
 
     async def _begin(self, watched: _Watched, peripheral: Peripheral) -> None:
         value = await peripheral.read(imu_service.DESCRIPTION)
@@ -170,7 +174,7 @@ class Collector:
         watched.sensor.streaming(self._clock())
         self.counters.reconnects += watched.sensor.connections > 1
         self.counters.connected_sensors += 1
-        _log.info("sensor %s is streaming", watched.sensor.address)
+        _log.info("sensor is streaming", extra={"sensor": watched.sensor.address})
 
     async def _abandon(self, watched: _Watched) -> None:
         """End an attempt to connect."""
@@ -187,7 +191,7 @@ class Collector:
         if watched.sensor.state is SensorState.STREAMING:
             watched.sensor.lost(self._clock())
             self.counters.connected_sensors -= 1
-            _log.info("sensor %s is lost: %s", watched.sensor.address, reason)
+            _log.info("sensor is lost", extra={"sensor": watched.sensor.address, "reason": reason})
         self._something_ended.set()
 
     def _samples(self, watched: _Watched, value: bytes) -> None:
@@ -241,21 +245,22 @@ class Collector:
 
     def _malformed(self, sensor: Sensor, error: MalformedValueError) -> None:
         self.counters.malformed += 1
-        self._warn(sensor, "malformed", f"dropped a malformed notification: {error}")
+        if (held_back := self._admit(sensor, "malformed")) is not None:
+            _log.warning(
+                "dropped a malformed notification",
+                extra={"sensor": sensor.address, "error": error, "held_back": held_back},
+            )
 
     def _dropped(self, sensor: Sensor, reason: Dropped) -> None:
         if reason is Dropped.DUPLICATE:
             self.counters.duplicates += 1
         else:
             self.counters.out_of_order += 1
-        self._warn(sensor, "sequence", f"dropped a notification: {reason}")
-
-    def _warn(self, sensor: Sensor, topic: str, text: str) -> None:
-        held_back = self._log_limit.admit(f"{sensor.address} {topic}", self._clock())
-        if held_back is not None:
+        if (held_back := self._admit(sensor, "sequence")) is not None:
             _log.warning(
-                "sensor %s: %s (%d more such warnings since the last line)",
-                sensor.address,
-                text,
-                held_back,
+                "dropped a notification",
+                extra={"sensor": sensor.address, "reason": reason, "held_back": held_back},
             )
+
+    def _admit(self, sensor: Sensor, topic: str) -> int | None:
+        return self._log_limit.admit(f"{sensor.address} {topic}", self._clock())

@@ -112,11 +112,12 @@ class GroupCommit:
         held_back = self._log_limit.admit("dropped", time.monotonic())
         if held_back is not None:
             _log.error(
-                "dropping samples, %d so far: %d records wait for the disk already "
-                "(%d more such errors since the last line)",
-                self._counters.dropped_samples,
-                len(self._waiting),
-                held_back,
+                "dropping samples: too many wait for the disk",
+                extra={
+                    "dropped": self._counters.dropped_samples,
+                    "waiting_records": len(self._waiting),
+                    "held_back": held_back,
+                },
             )
 
     def _replaced(self, annotation: Annotation) -> bool:
@@ -150,7 +151,7 @@ class GroupCommit:
             return
         left = sum(len(r.values) for r in self._waiting if isinstance(r, SampleBlock))
         self._counters.dropped_samples += left
-        _log.error("stopping with %d samples that the disk did not take", left)
+        _log.error("stopping with samples that the disk did not take", extra={"samples": left})
 
     async def _commit_waiting(self) -> bool:
         """Commit all that waits now; whether the disk took it."""
@@ -199,12 +200,13 @@ class GroupCommit:
         held_back = self._log_limit.admit("store", time.monotonic())
         if held_back is not None:
             _log.error(
-                "samples wait in memory (%d records), %d samples dropped so far: %s "
-                "(%d more such errors since the last line)",
-                len(self._waiting),
-                self._counters.dropped_samples,
-                error,
-                held_back,
+                "samples wait in memory",
+                extra={
+                    "waiting_records": len(self._waiting),
+                    "dropped": self._counters.dropped_samples,
+                    "error": error,
+                    "held_back": held_back,
+                },
             )
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:

@@ -127,6 +127,11 @@ NODE_METRICS: tuple[Metric, ...] = (
         lambda snapshot: [((name,), snapshot.is_up(name)) for name in snapshot.expected],
     ),
     _of_status("start_time_seconds", "When the gossip service started.", lambda s: s.started),
+    _of_status(
+        "clock_trusted",
+        "Whether the node mines and signs by this box's clock.",
+        lambda s: s.clock.trusted,
+    ),
     _of_status("chain_height", "Height of the head.", lambda s: s.head.height),
     _of_status(
         "chain_best_header_height",

@@ -51,7 +51,10 @@ class NodeCollector(Collector):
             scrapes = self._scrapes
         snapshot, trouble = take_snapshot(self._client, self._version, self._expected, scrapes)
         if trouble != self._trouble:
-            log.info("%s", trouble or "the node answers again")
+            if trouble:
+                log.info("the node does not answer", extra={"reason": trouble})
+            else:
+                log.info("the node answers again")
             self._trouble = trouble
         for metric in METRICS:
             family = _family(metric, snapshot)

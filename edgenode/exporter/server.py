@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -12,6 +12,9 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 HINT = b"The metrics of this edgenode node are at /metrics.\n"
+TURN_SECONDS = 1.0
+"""How often an idle server's loop comes round."""
+
 NOTHING = b"There is nothing here; the metrics are at /metrics.\n"
 
 
@@ -22,14 +25,27 @@ class _Handler(WSGIRequestHandler):
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    on_turn: Callable[[], None]
+
+    def service_actions(self) -> None:
+        """See `socketserver.BaseServer`: the loop came round."""
+        self.on_turn()
 
 
 class _Ipv6Server(_Server):
     address_family = socket.AF_INET6
 
 
-def serve(host: str, port: int, registry: CollectorRegistry) -> tuple[WSGIServer, threading.Thread]:
+def serve(
+    host: str, port: int, registry: CollectorRegistry, on_turn: Callable[[], None]
+) -> tuple[WSGIServer, threading.Thread]:
     """Answer in a thread of its own.
+
+    Args:
+        host: IP address to listen on.
+        port: TCP port.
+        registry: What /metrics shows.
+        on_turn: Called, in that thread, whenever the loop that accepts connections comes round.
 
     Returns:
         The server, whose `shutdown` ends it, and its thread.
@@ -39,7 +55,10 @@ def serve(host: str, port: int, registry: CollectorRegistry) -> tuple[WSGIServer
     """
     server = (_Ipv6Server if ":" in host else _Server)((host, port), _Handler)
     server.set_app(_app(registry))
-    thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
+    server.on_turn = on_turn
+    thread = threading.Thread(
+        target=server.serve_forever, args=(TURN_SECONDS,), name="http", daemon=True
+    )
     thread.start()
     return server, thread
 

@@ -21,6 +21,8 @@ from edgenode.api.shapes import (
     from_json,
 )
 from edgenode.gossip import views
+from edgenode.gossip.clock import ClockBehindError
+from edgenode.gossip.clock_watch import ClockUntrustedError
 from edgenode.gossip.service import BaseUnknownError, GossipService, WorkStaleError
 from edgenode.learning.fixed_point import to_bytes, to_float
 from edgenode.ledger.block import Block
@@ -65,6 +67,8 @@ def build_app(service: GossipService) -> web.Application:
     app.add_routes(
         [
             web.get("/v1/status", api.status),
+            web.get("/v1/clock", api.clock),
+            web.put("/v1/clock", api.accept_clock),
             web.get("/v1/head", api.head),
             web.get("/v1/blocks", api.blocks),
             web.get("/v1/blocks/{block}", api.block),
@@ -96,7 +100,14 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             _HTTP_NAMES.get(error.status, "bad_request"),
             error.reason,
         )
-    except (_Failure, Rejected, StoreError, PoolFullError, MissingDataError) as error:
+    except (
+        _Failure,
+        ClockUntrustedError,
+        Rejected,
+        StoreError,
+        PoolFullError,
+        MissingDataError,
+    ) as error:
         status, name, detail = _described(error)
         if name == "store_failed" and not isinstance(error, AlteredError):
             request.app[SERVICE].fail(error)
@@ -112,6 +123,8 @@ def _described(error: Exception) -> tuple[int, str, str]:
     match error:
         case _Failure():
             described = (error.status, error.name, error.detail)
+        case ClockUntrustedError():
+            described = (503, "clock_untrusted", str(error))
         case Rejected():
             described = (422, error.rule.value, error.detail)
         case StoreFullError() | PoolFullError():
@@ -128,6 +141,19 @@ class _Api:
 
     async def status(self, _request: web.Request) -> web.Response:
         return _answer(to_json(views.status_of(self._service)))
+
+    async def clock(self, _request: web.Request) -> web.Response:
+        return _answer(to_json(views.clock_of(self._service.clock.verdict())))
+
+    async def accept_clock(self, request: web.Request) -> web.Response:
+        body = await _json(request)
+        if body != {"accepted": True}:
+            _bad('the body must be {"accepted": true}, which says that the clock is right')
+        try:
+            verdict = self._service.clock.accept()
+        except ClockBehindError as error:
+            raise _Failure(409, "clock_behind", f"{error}: set the clock first") from None
+        return _answer(to_json(views.clock_of(verdict)))
 
     async def head(self, request: web.Request) -> web.Response:
         if "not" in request.query:
@@ -201,7 +227,7 @@ class _Api:
         return _answer({"id": update.id.hex()}, 202)
 
     async def work(self, request: web.Request) -> web.Response:
-        if not self._service.clock_is_sane():
+        if not self._service.clock.verdict().trusted:
             return web.Response(status=204)
         name, work = await self._service.wait_for_work(
             request.query.get("not", ""), _wait(request) if "not" in request.query else 0.0

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenode.api.shapes import LastReport, ServiceReport, Solution
+from edgenode.gossip.clock import Policy
+from edgenode.gossip.clock_watch import FILE_NAME, ClockWatch
 from edgenode.gossip.settings import GossipSettings
 from edgenode.gossip.work_board import WorkBoard
 from edgenode.learning import update_codec
@@ -80,12 +82,17 @@ class GossipService:
         store: SqliteChainStore,
         ward_key: bytes,
         member_key: MemberKey,
+        *,
+        clock: ClockWatch | None = None,
     ) -> None:
-        """Prepare; nothing is opened before `run`."""
+        """Prepare; nothing is opened before `run`. Without a `clock` the system's is watched."""
         self.settings = settings
         self.chain = chain
         self._store = store
         self.member_key = member_key
+        self.clock = clock or ClockWatch(
+            Policy(settings.clock), settings.directory / FILE_NAME, self._newest_time
+        )
         self.started = time.time()
         self.blocks_mined = 0
         self.node = Node(
@@ -132,6 +139,7 @@ class GossipService:
                 if self._failure is not None:
                     raise self._failure
                 on_turn()
+                self.clock.look(time.clock_gettime(time.CLOCK_BOOTTIME))
                 self._guarded(lambda: self.node.tick(self._now()))
                 await self._sleep()
         finally:
@@ -145,11 +153,6 @@ class GossipService:
         """The head, once it is another than `unlike` (block id) or the time is up."""
         await self._wait(lambda: self.chain.head.id != unlike, seconds)
         return self.chain.head
-
-    def clock_is_sane(self) -> bool:
-        """Whether this box's clock can be right: a block cannot be far ahead of it."""
-        head = self.chain.head.header
-        return time.time() + self.chain.genesis.future_bound >= head.time
 
     async def wait_for_work(self, unlike: str, seconds: float) -> tuple[str, Work]:
         """The newest work, once it is another than `unlike` or the time is up."""
@@ -167,10 +170,12 @@ class GossipService:
         """Make a block of a found nonce, validate it, keep it durably, announce it.
 
         Raises:
+            ClockUntrustedError: the block's time cannot be vouched for.
             WorkStaleError: its head does not stand any more.
             Rejected: the block violates a rule.
             StoreFullError: there is no room on the disk.
         """
+        self.clock.require()
         template = self._work.template(name)
         if template is None:
             raise WorkStaleError(f"work {name} is not on the head {display(self.chain.head.id)}")
@@ -188,12 +193,14 @@ class GossipService:
         """Make a client update of trained parameters, keep it durably, announce it.
 
         Raises:
+            ClockUntrustedError: the node does not sign by this clock.
             KeyError: the ward has no such model.
             BaseUnknownError: the base is not a known block.
             ValueError: the number of parameters is wrong, or one is not finite.
             Rejected: the update violates a rule.
             StoreFullError: there is no room on the disk.
         """
+        self.clock.require()
         index = self.chain.genesis.model_index(model_name)
         model = self.chain.genesis.models[index]
         if values.shape != (model.parameters,):
@@ -257,7 +264,8 @@ class GossipService:
             try:
                 self._store.note_damage(str(error))
             except StoreError as unwritable:
-                log.error("%s", unwritable)  # then SQLite finds the damage by itself
+                # Then SQLite finds the damage by itself.
+                log.error("damage cannot be noted", extra={"error": unwritable})
         self._failure = self._failure or error
         self._wake.set()
 
@@ -268,7 +276,9 @@ class GossipService:
         except StoreFullError as error:
             # Without a pause the same blocks would be pulled again and again.
             self.node.hold(time.monotonic() + FULL_PAUSE)
-            log.error("%s; new blocks and updates are not kept until there is room", error)
+            log.error(
+                "new blocks and updates are not kept until there is room", extra={"error": error}
+            )
         except StoreError as error:
             self.fail(error)
         except MissingDataError as error:
@@ -286,21 +296,27 @@ class GossipService:
                 case HeadMoved(change):
                     self._work.head_moved()
                     log.info(
-                        "height %d: %s%s",
-                        change.new.height,
-                        display(change.new.id),
-                        f" ({len(change.disconnected)} blocks undone)"
-                        if change.disconnected
-                        else "",
+                        "head moved",
+                        extra={
+                            "height": change.new.height,
+                            "block": display(change.new.id),
+                            "undone": len(change.disconnected) or None,
+                        },
                     )
                 case PoolChanged():
                     self._work.pool_changed(asyncio.get_running_loop().time())
                 case Refused(what, rejected, peer):
                     log.info(
-                        "%s refused%s: %s", what, f" from {peer.address}" if peer else "", rejected
+                        "refused",
+                        extra={
+                            "what": what,
+                            "peer": peer.address if peer else None,
+                            "rule": rejected.rule.value,
+                            "detail": rejected.detail,
+                        },
                     )
                 case PeerBlamed(peer, reason):
-                    log.warning("peer %s is shunned: %s", peer.address, reason)
+                    log.warning("peer shunned", extra={"peer": peer.address, "reason": reason})
         if any(isinstance(event, HeadMoved | PoolChanged) for event in events):
             notice = asyncio.get_running_loop().create_task(self._notify())
             self._notices.add(notice)
@@ -352,7 +368,7 @@ class GossipService:
                         host, port, family=self._seed_family, type=sockets.SOCK_DGRAM
                     )
                 except (OSError, UnicodeError) as error:  # the latter for an impossible name
-                    log.warning("seed %s: %s", host, error)
+                    log.warning("seed not found", extra={"seed": host, "error": error})
                     continue
                 seeds = [Address(str(address[0]), port) for *_, address in found]
                 with contextlib.suppress(RuntimeError):  # the loop has ended in between
@@ -373,6 +389,10 @@ class GossipService:
             self.chain.genesis.id,
         )
 
+    def _newest_time(self) -> float:
+        """The head's time, less what a block may be ahead of a right clock."""
+        return float(self.chain.head.header.time - self.chain.genesis.future_bound)
+
     @staticmethod
     def _now() -> Instant:
         return Instant(time.monotonic(), time.time())
@@ -390,7 +410,7 @@ class _Receiver(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         # An ICMP answer to something sent earlier: that peer's silence says the same.
-        log.debug("%s socket: %s", self._kind.name.lower(), exc)
+        log.debug("socket error", extra={"socket": self._kind.name.lower(), "error": exc})
 
 
 def _bound_socket(key: str, address: tuple[str, int]) -> sockets.socket:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgenode.gossip.clock import Policy
+
 Address = tuple[str, int]
 """Host and port, as Python's sockets take them."""
 
@@ -32,6 +34,7 @@ class GossipSettings:
         seeds: Sync addresses of nodes to ask first; a host may be a name.
         ward_key: File of the ward's key.
         member_key: File of the member's key.
+        clock: Which clock the node mines and signs by: "any" or "synchronised".
     """
 
     name: str
@@ -43,6 +46,7 @@ class GossipSettings:
     sync: Address = ("0.0.0.0", 7070)  # noqa: S104  (a node talks to the ward's network)
     broadcast: Address = ("0.0.0.0", 7071)  # noqa: S104
     seeds: tuple[Address, ...] = ()
+    clock: str = Policy.ANY.value
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -54,6 +58,11 @@ class GossipSettings:
             raise ValueError(
                 f"name: {self.name!r} is not 1 to 64 letters, digits, '.', '_' and '-' that begin "
                 "and end with a letter or digit"
+            )
+        if self.clock not in set(Policy):
+            raise ValueError(
+                f"clock: {self.clock!r} is neither "
+                + " nor ".join(f'"{policy}"' for policy in Policy)
             )
         length = len(str(self.api).encode())
         if length > _SOCKET_PATH_BYTES:

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from edgenode.gossip.settings import GossipSettings
@@ -72,12 +73,16 @@ def genesis_parameters(genesis: Genesis) -> tuple[Fixed, ...]:
 
 
 def open_chain(
-    settings: GossipSettings, genesis: Genesis, parameters: tuple[Fixed, ...]
+    settings: GossipSettings,
+    genesis: Genesis,
+    parameters: tuple[Fixed, ...],
+    on_step: Callable[[], None] = lambda: None,
 ) -> tuple[Chain, SqliteChainStore]:
     """Open the chain's store and load the chain.
 
     What is legible of a damaged store goes through full validation into a new one, which takes
-    its place; what is not comes from the peers.
+    its place; what is not comes from the peers. That takes hours where a long chain is validated
+    on a small board: `on_step` is called for each block and payload.
 
     Raises:
         GenesisError: the genesis parameters are not the ward's.
@@ -90,17 +95,16 @@ def open_chain(
     try:
         return _load(path, genesis, parameters)
     except (DamagedStoreError, MissingDataError, UnknownParentError) as error:
-        log.error("the chain's store is damaged (%s); salvaging what is legible", error)
+        log.error("the chain's store is damaged; salvaging what is legible", extra={"error": error})
     # Beside the damaged store first: should the power fail now, nothing is lost.
     chain, store = _load(salvaged, genesis, parameters)
-    _salvage(path, chain, store)
+    _salvage(path, chain, store, on_step)
     store.settle()
     store.close()
     aside = salvage.replace_damaged(path, salvaged)
     log.warning(
-        "salvaged the chain up to height %d, the rest comes from peers; the damaged store is %s",
-        chain.head.height,
-        aside,
+        "salvaged the chain; the rest comes from peers",
+        extra={"height": chain.head.height, "damaged": aside},
     )
     return _load(path, genesis, parameters)
 
@@ -118,11 +122,14 @@ def _load(
         raise
 
 
-def _salvage(damaged: Path, chain: Chain, store: SqliteChainStore) -> None:
+def _salvage(
+    damaged: Path, chain: Chain, store: SqliteChainStore, on_step: Callable[[], None]
+) -> None:
     """Take over what is legible: blocks through full validation, then what waited for one."""
     now = int(time.time())
     orphans: dict[bytes, list[Block]] = {}  # by parent: few, for blocks are stored as they come
     for found in salvage.read_blocks(damaged):
+        on_step()
         blocks = [found]
         while blocks:
             block = blocks.pop()
@@ -131,18 +138,18 @@ def _salvage(damaged: Path, chain: Chain, store: SqliteChainStore) -> None:
             except UnknownParentError:
                 orphans.setdefault(block.header.previous, []).append(block)
             except Rejected as rejected:
-                log.warning("a block of %s is left out: %s", damaged, rejected)
+                log.warning("a block is left out", extra={"file": damaged, "error": rejected})
             else:
                 blocks += orphans.pop(block.id, [])
     if orphans:
         log.warning(
-            "%d blocks of %s are left out: those before them are not legible",
-            sum(map(len, orphans.values())),
-            damaged,
+            "blocks are left out: those before them are not legible",
+            extra={"file": damaged, "blocks": sum(map(len, orphans.values()))},
         )
     waiting = list(salvage.read_waiting(damaged))
     named = {t.payload: t for t in waiting if isinstance(t, Update)}
     for count, payload in enumerate(salvage.read_payloads(damaged)):
+        on_step()
         name = content_id(payload)
         if chain.lacks_payload(name):
             chain.add_payload(payload)

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from edgenode.api.block_shapes import models_of
 from edgenode.api.shapes import (
     BothTraffic,
+    ClockStatus,
     Head,
     MempoolCounts,
     ModelSummary,
@@ -13,6 +14,7 @@ from edgenode.api.shapes import (
     Status,
     Traffic,
 )
+from edgenode.gossip.clock import Verdict
 from edgenode.gossip.service import GossipService
 from edgenode.ledger.chain import Chain
 from edgenode.ledger.hashes import display
@@ -62,6 +64,7 @@ def status_of(service: GossipService) -> Status:
         genesis=display(chain.genesis.id),
         member=service.member_key.public.hex(),
         time=int(time.time()),
+        clock=clock_of(service.clock.verdict()),
         started=int(service.started),
         head=head_of(chain),
         best_header_height=chain.best_header().height,
@@ -77,6 +80,11 @@ def status_of(service: GossipService) -> Status:
         ),
         refused=dict(node.refused),
     )
+
+
+def clock_of(verdict: Verdict) -> ClockStatus:
+    """How the clock stands."""
+    return ClockStatus(verdict.trusted, verdict.state.value, verdict.reason)
 
 
 def models_at_head(chain: Chain) -> tuple[ModelSummary, ...]:

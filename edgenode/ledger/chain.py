@@ -135,12 +135,14 @@ class Chain:
         try:
             block = self.block(block_id)
         except AlteredError as error:
-            log.error("%s", error)
+            log.error("a block changed on the disk", extra={"error": error})
             return None
         if block is None or block is self.genesis.block:
             return block
         if not is_signed_block(block, self.genesis.id):  # the block's id does not cover it
-            log.error("the signature of block %s changed on the disk", display(block_id))
+            log.error(
+                "the signature of a block changed on the disk", extra={"block": display(block_id)}
+            )
             return None
         return block
 
@@ -148,7 +150,7 @@ class Chain:
         """A payload by content id; None also if the disk has altered it."""
         payload = self._store.payload(payload_id)
         if payload is not None and content_id(payload) != payload_id:
-            log.error("payload %s changed on the disk", payload_id.hex())
+            log.error("a payload changed on the disk", extra={"payload": payload_id.hex()})
             return None
         return payload
 
@@ -483,7 +485,7 @@ class Chain:
         for update in block.updates:
             payload = self._store.payload(update.payload)
             if payload is None or content_id(payload) != update.payload:
-                log.error("payload %s changed on the disk", update.payload.hex())
+                log.error("a payload changed on the disk", extra={"payload": update.payload.hex()})
                 self._store.drop_payload(update.payload)
                 altered = True
         if altered:

@@ -105,7 +105,7 @@ class Searchers:
             while (task := self._next_task()) is not None:
                 self._search(index, task, pacer)
         except Exception as failure:  # kept for `check`, which raises it
-            log.exception("thread %d ended", index)
+            log.exception("a searching thread ended", extra={"index": index})
             self._failure = failure
 
     def _next_task(self) -> _Task | None:

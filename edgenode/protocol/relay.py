@@ -140,7 +140,10 @@ class Relay:
     def give_up(self, payload: bytes) -> None:
         """Let no update wait any more whose payload this is: it is not here as it was."""
         gone = self._mempool.drop_payload(payload)
-        log.error("%d updates wait no longer: payload %s is gone", len(gone), payload.hex())
+        log.error(
+            "updates wait no longer: their payload is gone",
+            extra={"updates": len(gone), "payload": payload.hex()},
+        )
         self._store.drop_waiting(gone)
 
     def source_left(self, session: int) -> None:

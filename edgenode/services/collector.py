@@ -18,6 +18,7 @@ from edgenode.collector.group_commit import GroupCommit
 from edgenode.collector.settings import CollectorSettings
 from edgenode.services import notify
 from edgenode.services.config import start
+from edgenode.services.ending import EXIT_TRY_AGAIN, give_up
 from edgenode.services.reporter import Heartbeat, Reporter
 from edgenode.storage.samples import SampleStore, StoreError
 
@@ -88,8 +89,7 @@ async def run(
         await committing
         if heartbeat is not None:
             heartbeat(collector.snapshot())
-        totals = ", ".join(f"{name}={value:g}" for name, value in collector.snapshot().items())
-        _log.info("stopped: %s", totals)
+        _log.info("stopped", extra=collector.snapshot())
         if isinstance(outcome, Exception):
             raise outcome
 
@@ -146,8 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Reporter("collector", NodeClient(node.api), pulse.report, pulse.heartbeat):
             asyncio.run(run(settings, heartbeat=pulse.beat, ready=notify.ready))
     except (StoreError, AdapterError) as error:
-        _log.error("%s", error)
-        return 1
+        give_up("collector", error, EXIT_TRY_AGAIN)
+    finally:
+        notify.stopping()
     return 0
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -21,23 +19,22 @@ from edgenode.collector.settings import (
     CollectorSettings,
 )
 from edgenode.exporter.settings import ExporterSettings
+from edgenode.gossip.clock import Policy
 from edgenode.gossip.settings import GossipSettings
 from edgenode.mining.settings import DEFAULT_SHARE, DEFAULT_THREADS, MinerSettings
+from edgenode.services import logs
+from edgenode.services.config_file import CONFIG_VARIABLE, DEFAULT_CONFIG, configured_path
+from edgenode.services.ending import EXIT_BAD_FILE, give_up
 from edgenode.services.toml_table import ConfigError, TomlFile
 from edgenode.training.settings import DEFAULT_RESERVOIR, TrainerSettings
 
-__all__ = ["DEFAULT_CONFIG", "ConfigError", "NodeSettings", "load", "start"]
+__all__ = ["CONFIG_VARIABLE", "DEFAULT_CONFIG", "ConfigError", "NodeSettings", "load", "start"]
 
-DEFAULT_CONFIG = Path("/etc/edgenode/edgenode.toml")
 DEFAULT_STATE = "/var/lib/edgenode"
 DEFAULT_API = "/run/edgenode/node.sock"
-CONFIG_VARIABLE = "EDGENODE_CONFIG"
-
-EXIT_BAD_FILE = 5
-"""The same status as the `edgenode` command's for an unusable file."""
 
 TABLES: dict[str, tuple[str, ...]] = {
-    "node": ("name", "state", "api", "genesis"),
+    "node": ("name", "state", "api", "genesis", "clock"),
     "gossip": ("sync", "broadcast", "seeds", "ward_key", "member_key"),
     "collector": ("adapter", "sensors", "max_bytes", "max_age_s", "commit_within_s"),
     "trainer": (
@@ -133,6 +130,7 @@ def load(path: Path) -> NodeSettings:
             genesis=genesis,
             ward_key=here / "ward.key",
             member_key=here / "member.key",
+            clock=node.text("clock", Policy.ANY),
         )
     )
     return NodeSettings(
@@ -165,18 +163,14 @@ def start(service: str, argv: Sequence[str] | None = None) -> NodeSettings:
     parser.add_argument(
         "--config",
         type=Path,
-        default=Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)),
+        default=configured_path(),
         metavar="FILE",
         help=f"the node's configuration (default: ${CONFIG_VARIABLE} or {DEFAULT_CONFIG})",
     )
     parser.add_argument("--verbose", action="store_true", help="log what is done in detail")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('edgenode')}")
     arguments = parser.parse_args(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if arguments.verbose else logging.INFO,
-        format="%(levelname)s %(name)s: %(message)s",  # the journal adds the time
-        stream=sys.stderr,
-    )
+    logs.configure(service, logging.DEBUG if arguments.verbose else logging.INFO)
     try:
         settings = load(arguments.config)
         if service == "collector":
@@ -184,8 +178,7 @@ def start(service: str, argv: Sequence[str] | None = None) -> NodeSettings:
         if service == "trainer":
             settings.for_trainer()
     except ConfigError as error:
-        print(f"edgenode-{service}: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(EXIT_BAD_FILE) from None
+        give_up(service, error, EXIT_BAD_FILE)
     return settings
 
 

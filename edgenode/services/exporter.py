@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
-import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from types import FrameType
@@ -18,13 +16,16 @@ from edgenode.exporter.prometheus import NodeCollector
 from edgenode.exporter.server import serve
 from edgenode.services import notify
 from edgenode.services.config import NodeSettings, start
-from edgenode.services.reporter import Reporter
+from edgenode.services.ending import EXIT_TRY_AGAIN, give_up
+from edgenode.services.reporter import Heartbeat, Reporter
 
 log = logging.getLogger("edgenode.exporter")
 
 # Prometheus gives a scrape 10 s by default.
 _NODE_TIMEOUT_S = 3.0
-_ALIVE_SECONDS = 5.0
+
+# Thirty idle turns of the server's loop: one that is only busy misses none.
+HANGS_AFTER_SECONDS = 30.0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -40,25 +41,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     collector = NodeCollector(client, version("edgenode"), _expected(settings))
     registry = CollectorRegistry()
     registry.register(collector)
+    heartbeat = Heartbeat(HANGS_AFTER_SECONDS)
     host, port = settings.exporter.listen
     try:
-        server, thread = serve(host, port, registry)
+        server, thread = serve(host, port, registry, heartbeat.beat)
     except OSError as error:
-        sys.exit(
-            f"edgenode-exporter: cannot listen on {host}:{port}: {error.strerror}; name another "
-            f"address in {settings.path}, [exporter] listen"
+        give_up(
+            "exporter",
+            f"cannot listen on {host}:{port}: {error.strerror}; name another address in "
+            f"{settings.path}, [exporter] listen",
+            EXIT_TRY_AGAIN,
         )
-    log.info("serving http://%s:%d/metrics", host, port)
+    log.info("serving", extra={"url": f"http://{host}:{port}/metrics"})
     notify.ready()
     try:
-        with Reporter("exporter", client, lambda: ("ok", {"scrapes_total": collector.scrapes})):
-            while thread.is_alive():
-                notify.alive()
-                time.sleep(_ALIVE_SECONDS)
-        sys.exit("edgenode-exporter: the server ended")
+        with Reporter("exporter", client, lambda: _report(collector), heartbeat):
+            thread.join()
+        give_up("exporter", "the server ended", EXIT_TRY_AGAIN)
     finally:
         notify.stopping()
         server.shutdown()
+
+
+def _report(collector: NodeCollector) -> tuple[str, dict[str, float]]:
+    return "ok", {"scrapes_total": collector.scrapes}
 
 
 def _expected(settings: NodeSettings) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import stat
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,10 +18,12 @@ from edgenode.gossip.start_up import StartError, genesis_parameters, open_chain,
 from edgenode.ledger.genesis import GenesisError
 from edgenode.ledger.keys import MemberKey
 from edgenode.services import notify
-from edgenode.services.config import EXIT_BAD_FILE, start
+from edgenode.services.config import start
+from edgenode.services.credentials import read_secret_key
+from edgenode.services.ending import EXIT_BAD_FILE, EXIT_TRY_AGAIN, give_up
 from edgenode.storage.chain import ForeignStoreError, StoreError
 from edgenode.storage.genesis import read_genesis
-from edgenode.storage.keyfile import KeyFileError, read_key
+from edgenode.storage.keyfile import KeyFileError
 
 log = logging.getLogger("edgenode.gossip")
 
@@ -42,28 +43,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         service = _prepare(settings)
         asyncio.run(_serve(service))
     except (StartError, GenesisError, KeyFileError, ForeignStoreError) as error:
-        print(f"edgenode-gossip: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(EXIT_BAD_FILE) from None
+        give_up("gossip", error, EXIT_BAD_FILE)
     except (StoreError, OSError) as error:
         # Another start may help: damage is salvaged then, an address may be there, a disk freed.
-        print(f"edgenode-gossip: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(1) from None
+        give_up("gossip", error, EXIT_TRY_AGAIN)
 
 
 def _prepare(settings: GossipSettings) -> GossipService:
     take_lock(settings.directory)
-    ward_key = read_key(settings.ward_key, "ward")
-    member_key = MemberKey(read_key(settings.member_key))
+    ward_key = read_secret_key(settings.ward_key, "ward")
+    member_key = MemberKey(read_secret_key(settings.member_key))
     genesis = read_genesis(settings.genesis)
-    chain, store = open_chain(settings, genesis, genesis_parameters(genesis))
+    chain, store = open_chain(settings, genesis, genesis_parameters(genesis), notify.starting)
     if member_key.public not in genesis.member_keys:
         log.warning(
-            "the key %s is no member of ward %s: this node follows the chain, but its blocks and "
+            "this node's key is no member of the ward: it follows the chain, but its blocks and "
             "updates would be refused",
-            member_key.public.hex(),
-            genesis.name,
+            extra={"member": member_key.public.hex(), "ward": genesis.name},
         )
-    log.info("ward %s, height %d", genesis.name, chain.head.height)
+    log.info("chain loaded", extra={"ward": genesis.name, "height": chain.head.height})
     return GossipService(settings, chain, store, ward_key, member_key)
 
 

@@ -29,6 +29,9 @@ POLL_SECONDS = 5.0
 HANGS_AFTER_SECONDS = 30.0
 """A miner that has not come round for so long hangs: a request for work takes up to 15 s."""
 
+LOWEST_PRIORITY = 19
+"""Mining takes what sensing and training leave, whoever starts it."""
+
 # The gossip service is back within a second after a crash, and after minutes when it replays a
 # long chain.
 _SHORTEST_PAUSE_S = 0.1
@@ -101,7 +104,10 @@ class Miner:
 
     def _go(self, work_id: str | None, state: str) -> None:
         if state != self._state:
-            log.info("%s", "searching" if state == "ok" else state)
+            if state == "ok":
+                log.info("searching", extra={"work": work_id})
+            else:
+                log.info("not searching", extra={"reason": state})
         self._work_id, self._state = work_id, state
 
     def _submit(self, found: Found) -> bool:
@@ -116,23 +122,23 @@ class Miner:
             except ApiError as error:
                 if error.status in {404, 409}:
                     self._count("stale")
-                    log.info("a block came too late: %s", error)
+                    log.info("block too late", extra={"error": error})
                     return True
                 if error.status < 500:
                     self._count("refused")
                     self._state = f"a block was refused: {error}"
-                    log.warning("%s", self._state)
+                    log.warning("block refused", extra={"error": error})
                     self._stopped.wait(_LONGEST_PAUSE_S)  # the next one would be, too
                     return False
                 reason = error
             else:
                 self._count("accepted")
                 self._state = "ok"
-                log.info("block %d found: %s", block.height, block.id)
+                log.info("block found", extra={"height": block.height, "block": block.id})
                 return True
             # The node is restarting or its disk is full: a block is worth another attempt.
             self._state = f"a block could not be handed in yet: {reason}"
-            log.warning("%s", self._state)
+            log.warning("block not handed in yet", extra={"error": reason})
             self._stopped.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         return True
@@ -163,7 +169,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: Always in the end; status 0 when it was told to stop.
     """
     settings = start("miner", argv)
-    os.nice(19)  # mining takes what sensing and training leave, whoever starts it
+    if os.getpriority(os.PRIO_PROCESS, 0) < LOWEST_PRIORITY:  # a box's unit has set it already
+        os.nice(LOWEST_PRIORITY)
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     miner = Miner(NodeClient(settings.api), settings.miner)

@@ -19,6 +19,9 @@ except ImportError:  # a development machine, or a container
 
 _READY = "READY=1"
 
+# What a unit allows for a start (TimeoutStartSec=), anew after each step of a long one.
+_STEP_SECONDS = 900
+
 
 def _tell(message: str) -> None:
     if "NOTIFY_SOCKET" not in os.environ:
@@ -29,6 +32,11 @@ def _tell(message: str) -> None:
         log.warning(
             "systemd waits for messages (Type=notify), but python3-systemd is not installed"
         )
+
+
+def starting() -> None:
+    """The service is not up yet, but a step nearer: the time that a start may take begins anew."""
+    _tell(f"EXTEND_TIMEOUT_USEC={_STEP_SECONDS * 1_000_000}")
 
 
 def ready() -> None:

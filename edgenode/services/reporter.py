@@ -83,7 +83,7 @@ class Reporter:
         while not self._stop.wait(INTERVAL_SECONDS):
             if self._heartbeat is not None and self._heartbeat.missed:
                 if not hangs:
-                    log.error("the %s does not come round: no reports", self._service)
+                    log.error("the loop hangs: no reports", extra={"service": self._service})
                 hangs = True
                 continue
             hangs = False
@@ -92,4 +92,4 @@ class Reporter:
             try:
                 self._client.report(self._service, ServiceReport.of(state, known))
             except (NodeUnavailableError, ApiError) as error:
-                log.debug("no report: %s", error)
+                log.debug("no report", extra={"error": error})

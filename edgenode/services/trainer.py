@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import secrets
 import signal
-import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError, Parameters
 from edgenode.services import notify
-from edgenode.services.config import EXIT_BAD_FILE, start
+from edgenode.services.config import start
+from edgenode.services.ending import EXIT_BAD_FILE, give_up
 from edgenode.services.reporter import Heartbeat, Reporter
 from edgenode.storage.samples_file import StoreError
 from edgenode.storage.samples_reader import BEGINNING, SampleReader
@@ -65,12 +69,27 @@ class HeadWatch:
             try:
                 head = self._client.head(unlike=self._head, wait=HEAD_WAIT_SECONDS)
             except (NodeUnavailableError, ApiError) as error:
-                log.debug("no head: %s", error)
+                log.debug("no head", extra={"error": error})
                 pause.wait(IDLE_SECONDS)
                 continue
             with self._changed:
                 self._head = head.id
                 self._changed.notify_all()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A round's result that the node has not taken yet.
+
+    Attributes:
+        base: Id of the block that was trained from.
+        examples: Number of distinct windows trained on, capped as the ward asks.
+        parameters: float32 (n,).
+    """
+
+    base: str
+    examples: int
+    parameters: NDArray[np.float32]
 
 
 class Trainer:
@@ -106,6 +125,7 @@ class Trainer:
         self._trouble = ""
         self._diverged = ""  # the last round's trouble, until one succeeds
         self._examples_cap: int | None = None
+        self._held: Result | None = None
 
     def run(self) -> NoReturn:
         """Train until an exception ends it."""
@@ -113,13 +133,17 @@ class Trainer:
             self.heartbeat.beat()
             behind = self._take_samples()
             head = self._heads.head
-            if head is None or head == self._trained or not self._online.reservoir:
+            idle = head is None or head == self._trained or not self._online.reservoir
+            if idle and self._held is None:
                 self._set_state("ok" if head else "waiting for the node")
                 if not behind:
                     self._heads.wait(head, IDLE_SECONDS)
                 continue
             try:
-                self._round(head)
+                if self._held is not None:  # what is trained now would not be taken either
+                    self._hand_in(self._held)
+                elif head is not None:
+                    self._round(head)
             except (NodeUnavailableError, ApiError) as error:
                 self._set_state(str(error))
                 self._heads.wait(head, IDLE_SECONDS)
@@ -169,17 +193,34 @@ class Trainer:
         self._values["loss"] = result.loss
         examples = min(result.examples, self._cap())
         self._values["examples"] = examples
+        self._held = Result(base.block, examples, result.parameters)
+        self._hand_in(self._held)
+
+    def _hand_in(self, result: Result) -> None:
+        """Submit a result.
+
+        It stays held while the node is away, has no room, or does not sign because its clock is
+        not trusted yet: what was learnt is worth another attempt, and the ledger says when it is
+        too old.
+
+        Raises:
+            NodeUnavailableError, ApiError: The node did not take it, and no rule is the reason.
+        """
         try:
-            self._client.submit_update(self._model, base.block, examples, result.parameters)
+            self._client.submit_update(self._model, result.base, result.examples, result.parameters)
         except ApiError as error:
+            if error.status >= 500:
+                raise
+            self._held = None
             if error.status != 422:
                 raise
             self._values["updates_refused_total"] += 1
-            log.info("update refused: %s", error)
+            log.info("update refused", extra={"base": result.base, "error": error})
         else:
+            self._held = None
             self._values["updates_submitted_total"] += 1
             self._set_state("ok")
-        self._trained = base.block
+        self._trained = result.base
 
     def _note_accuracy(self, base: Parameters) -> None:
         accuracy = self._online.accuracy(base.values)
@@ -200,7 +241,10 @@ class Trainer:
         if state == "ok":
             state = self._trouble or self._diverged or state
         if state != self._state:
-            log.info("%s", "training" if state == "ok" else state)
+            if state == "ok":
+                log.info("training")
+            else:
+                log.info("not training", extra={"reason": state})
             self._state = state
 
     def report(self) -> tuple[str, dict[str, float]]:
@@ -231,8 +275,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         trainer = Trainer(settings.for_trainer(), client)
     except (TaskError, GraphError) as error:
-        print(f"edgenode-trainer: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(EXIT_BAD_FILE) from None
+        give_up("trainer", error, EXIT_BAD_FILE)
     notify.ready()
     try:
         with Reporter("trainer", client, trainer.report, trainer.heartbeat):

@@ -18,6 +18,10 @@ Kind = Literal["member", "ward"]
 _FILE_BYTES_LIMIT = 4096
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
 
+_OTHERS = 0o077
+"""Mode bits by which others than the owner could open a file."""
+_CREDENTIALS_OTHERS = 0o037
+
 _REMEDIES: dict[Kind, str] = {
     "member": "make it with: edgenode key create",
     "ward": (
@@ -56,12 +60,14 @@ def write_key(path: Path, key: bytes, comment: str) -> None:
         raise KeyFileError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def read_key(path: Path, kind: Kind = "member") -> bytes:
+def read_key(path: Path, kind: Kind = "member", *, credential: bool = False) -> bytes:
     """Read the 32 secret bytes of a key file.
 
     Args:
         path: The file.
         kind: Which key it holds; a missing one is reported with what to do.
+        credential: Whether systemd made the file for this service. Its reader is then named by an
+            access list, whose mask stands where the mode has the group's bits (acl(5)).
 
     Raises:
         KeyFileError: It is missing, others than its owner may open it, or it holds no key.
@@ -73,7 +79,7 @@ def read_key(path: Path, kind: Kind = "member") -> bytes:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise KeyFileError(f"{path}: is no regular file")
-            if status.st_mode & 0o077:
+            if status.st_mode & (_CREDENTIALS_OTHERS if credential else _OTHERS):
                 raise KeyFileError(
                     f"{path}: has mode {stat.S_IMODE(status.st_mode):04o}, so that others than "
                     f"its owner may open it; run: chmod 600 {path}"

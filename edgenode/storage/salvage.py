@@ -65,7 +65,7 @@ def read_blocks(path: Path) -> Iterator[Block]:
         try:
             yield Block.decode(raw)
         except MalformedError as error:
-            log.warning("an illegible block in %s: %s", path, error)
+            log.warning("an illegible block", extra={"file": path, "error": error})
 
 
 def read_payloads(path: Path) -> Iterator[bytes]:
@@ -79,7 +79,7 @@ def read_waiting(path: Path) -> Iterator[Transaction]:
         try:
             yield decode_transaction(raw)
         except MalformedError as error:
-            log.warning("an illegible transaction in %s: %s", path, error)
+            log.warning("an illegible transaction", extra={"file": path, "error": error})
 
 
 def _values(path: Path, table: str) -> Iterator[bytes]:
@@ -118,7 +118,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
             database.execute("PRAGMA writable_schema = ON")
             database.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.DatabaseError as error:
-            log.warning("nothing can be read of %s: %s", path, error)
+            log.warning("nothing can be read", extra={"file": path, "error": error})
             yield None
         else:
             yield database

@@ -343,13 +343,14 @@ def _open_sound(path: Path) -> sqlite3.Connection:
         reason = str(error)
     done = salvage(path)
     _log.error(
-        "sample store %s was damaged (%s): carried over %d records, %d places were unreadable; "
-        "the damaged file is kept as %s",
-        path,
-        reason,
-        done.records,
-        done.damaged,
-        done.set_aside,
+        "the sample store was damaged; what was legible is carried over",
+        extra={
+            "file": path,
+            "error": reason,
+            "records": done.records,
+            "unreadable": done.damaged,
+            "damaged": done.set_aside,
+        },
     )
     return _open_checked(path)
 

@@ -60,7 +60,7 @@ class OnlineTraining:
                 windows = self._cutter.feed(record)
             except ValueError as error:
                 self.disorder += 1
-                log.warning("left out: %s", error)
+                log.warning("a record is left out", extra={"error": error})
                 continue
             length = self._task.input_shape[0]
             for window in windows:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from edgenode.api.block_shapes import block_of, models_of, summary_of
 from edgenode.api.shapes import (
     BothTraffic,
+    ClockStatus,
     Head,
     LastReport,
     MempoolCounts,
@@ -55,6 +56,8 @@ class LedgerNode:
         self.posted_work = 0
         self.has_work = True
         self.refusal = None
+        self.clock = ClockStatus(True, "synchronised", "synchronised")
+        self.update_refusals = []  # status and name for each of the next updates
         self._templates = {}
         self._name = secrets.token_hex(4)
 
@@ -124,6 +127,13 @@ class LedgerNode:
         match request.method, *parts:
             case "GET", "status":
                 return document(to_json(self.status()))
+            case "GET", "clock":
+                return document(to_json(self.clock))
+            case "PUT", "clock":
+                if self.clock.state == "behind":
+                    return problem(409, "clock_behind", self.clock.reason)
+                self.clock = ClockStatus(True, "accepted", "accepted by hand for this boot")
+                return document(to_json(self.clock))
             case "GET", "head":
                 return document(to_json(self.head()))
             case "GET", "blocks":
@@ -138,6 +148,8 @@ class LedgerNode:
                 return document([to_json(model) for model in self._models()])
             case "GET", "models", name, "parameters":
                 return self._parameters(request, name)
+            case "POST", "models", _, "updates" if self.update_refusals:
+                return problem(*self.update_refusals.pop(0), "so it was set")
             case "POST", "models", _, "updates":
                 self.updates.append(request)
                 return document({"id": "ab" * 20}, 202)
@@ -191,6 +203,7 @@ class LedgerNode:
             genesis=display(self.bench.genesis.id),
             member=ALICE.public.hex(),
             time=NOW,
+            clock=self.clock,
             started=NOW - 100,
             head=self.head(),
             best_header_height=chain.best_header().height,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edgenode.api.block_shapes import BlockShape, BlockSummary, block_of, summary_of
 from edgenode.api.shapes import (
     BothTraffic,
+    ClockStatus,
     Head,
     HeadModel,
     LastReport,
@@ -48,6 +49,7 @@ STATUS = Status(
     genesis=ID,
     member="ef" * 32,
     time=1,
+    clock=ClockStatus(False, "unsynchronised", "not synchronised yet"),
     started=0,
     head=HEAD,
     best_header_height=3,

@@ -9,7 +9,8 @@ import pytest
 from edgenode.api.block_shapes import BlockShape
 from edgenode.api.json_record import from_json
 from edgenode.api.shapes import LastReport, ServiceReport, Status
-from edgenode.cli.output import shown_duration, shown_hash_rate
+from edgenode.api.wording import shown_duration
+from edgenode.cli.output import shown_hash_rate
 from edgenode.ledger.hashes import display
 from tests.api.ledger_node import PEER_ADDRESS, LedgerNode
 from tests.ledger.builder import ALICE, BOB

@@ -55,7 +55,8 @@ async def test_a_connection_that_delivers_nothing_is_ended_and_made_anew(bluez, 
         await until(lambda: "Disconnect" in daemon.calls, "the disconnection")
         daemon.mute = False
         await until_more_samples(counters)
-    assert "no valid notification came for 0.5 s" in caplog.text
+    lost = [record for record in caplog.records if record.getMessage() == "sensor is lost"]
+    assert "no valid notification came for 0.5 s" in lost[0].reason
 
 
 async def test_a_sensor_that_only_sends_rubbish_is_not_heard(bluez):

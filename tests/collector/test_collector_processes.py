@@ -219,7 +219,7 @@ async def test_an_adapter_that_goes_amid_a_command_is_told_in_our_words_only(col
         box = collector(adapter=f"bumble:tcp-client:127.0.0.1:{port}").start()
         await until(lambda: gone >= 3, "three attempts")
         await box.stop()
-    assert "ERROR edgenode.collector.collector: adapter tcp-client:" in box.text()
+    assert 'the adapter failed error="adapter tcp-client:' in box.text()
     for line in box.text().splitlines():
         assert re.match(r"(INFO|WARNING|ERROR) (edgenode\.|__main__)", line), box.text()
 

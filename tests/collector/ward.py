@@ -118,8 +118,8 @@ class CollectorProcess:
 
     def counters(self):
         """What the last line says."""
-        last = [line for line in self.text().splitlines() if "stopped: " in line][-1]
-        pairs = last.split("stopped: ")[1].split(", ")
+        last = [line for line in self.text().splitlines() if ": stopped " in line][-1]
+        pairs = last.split(": stopped ")[1].split()
         return {name: float(value) for name, _, value in (pair.partition("=") for pair in pairs)}
 
     def records(self):

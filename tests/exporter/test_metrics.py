@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edgenode.api.client import NodeClient
 from edgenode.api.report_values import COLLECTOR_VALUES, REPORT_VALUES
-from edgenode.api.shapes import REPORTING_SERVICES, VALUES_LIMIT, ServiceReport
+from edgenode.api.shapes import REPORTING_SERVICES, VALUES_LIMIT, ClockStatus, ServiceReport
 from edgenode.collector.counters import COUNTER_NAMES
 from edgenode.exporter.manual import manual
 from edgenode.exporter.metrics import METRICS
@@ -179,3 +179,9 @@ def test_the_manual_is_made_from_the_metrics():
     assert committed.read_text() == manual(), (
         "run: python -m edgenode.exporter.manual > docs/metrics.md"
     )
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_clock_that_is_not_trusted_is_told(node, scrape, trusted):
+    node.clock = ClockStatus(trusted, "any state", "any reason")
+    assert values(scrape())["edgenode_clock_trusted",] == trusted

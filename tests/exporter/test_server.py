@@ -1,5 +1,6 @@
 """The exporter's HTTP server: what stands where."""
 
+import threading
 import urllib.error
 import urllib.request
 
@@ -14,7 +15,7 @@ def ask():
     """Ask the server for a path: the status and the text."""
     registry = CollectorRegistry()
     Gauge("height", "A height.", registry=registry).set(7)
-    server, thread = serve("127.0.0.1", 0, registry)
+    server, thread = serve("127.0.0.1", 0, registry, lambda: None)
 
     def ask(path, method="GET"):
         url = f"http://127.0.0.1:{server.server_port}{path}"
@@ -50,3 +51,19 @@ def test_there_is_nothing_elsewhere(ask, path):
 
 def test_nothing_can_be_posted(ask):
     assert ask("/metrics", "POST")[0] == 405
+
+
+def test_each_turn_of_the_loop_that_accepts_connections_is_told():
+    turns, told = [], threading.Semaphore(0)
+
+    def on_turn():
+        turns.append(threading.current_thread())
+        told.release()
+
+    server, thread = serve("127.0.0.1", 0, CollectorRegistry(), on_turn)
+    for _ in range(2):  # idle
+        assert told.acquire(timeout=60)
+    server.shutdown()
+    thread.join()
+    assert set(turns) == {thread}, "another thread would tell so while the server hangs"
+    server.server_close()

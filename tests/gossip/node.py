@@ -14,6 +14,8 @@ from aiohttp import web
 from demo.ward import free_ports
 from edgenode.api.client import NodeClient
 from edgenode.gossip.api_server import build_app
+from edgenode.gossip.clock import Policy
+from edgenode.gossip.clock_watch import ClockWatch
 from edgenode.gossip.service import GossipService
 from edgenode.gossip.settings import GossipSettings
 from edgenode.ledger.chain import Chain
@@ -61,8 +63,15 @@ class LiveNode:
 
 
 @contextmanager
-def live_node(directory, genesis, key=ALICE):
-    """Run a node for as long as the block lasts."""
+def live_node(directory, genesis, key=ALICE, clocks=None):
+    """Run a node for as long as the block lasts.
+
+    Args:
+        directory: For its files.
+        genesis: The ward's.
+        key: The member's.
+        clocks: Reads the clocks of a box that wants a synchronised one; None for any clock.
+    """
     sync, broadcast = free_ports(2)
     settings = GossipSettings(
         name="bed-1",
@@ -82,7 +91,16 @@ def live_node(directory, genesis, key=ALICE):
     async def serve():
         store = SqliteChainStore(directory / "chain.db", genesis.id)
         chain = Chain(genesis, (initial_parameters(),), store)
-        service = GossipService(settings, chain, store, bytes(32), key)
+        clock = None
+        if clocks is not None:
+            clock = ClockWatch(
+                Policy.SYNCHRONISED,
+                directory / "clock.json",
+                lambda: chain.head.header.time - genesis.future_bound,
+                read=clocks,
+                build=genesis.time - 1000,
+            )
+        service = GossipService(settings, chain, store, bytes(32), key, clock=clock)
         runner = web.AppRunner(build_app(service), access_log=None)
         await runner.setup()
         await web.UnixSite(runner, str(settings.api)).start()

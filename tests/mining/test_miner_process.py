@@ -60,7 +60,7 @@ def test_it_makes_blocks_reports_and_ends_in_order(config, tmp_path):
     assert report.state == "ok"
     assert report.values["hashes_total"] >= 5
     assert report.values["refused_total"] == 0
-    assert "found: " in errors
+    assert "block found" in errors
 
 
 def test_it_turns_to_a_new_head_and_back_to_a_node_that_was_away(config, tmp_path):

@@ -20,6 +20,7 @@ name = "bed-1"
 state = "state"
 api = "run/node.sock"
 genesis = "ward/genesis.toml"
+clock = "synchronised"
 
 [gossip]
 sync = "127.0.0.1:7170"
@@ -76,6 +77,7 @@ def test_every_key_reaches_the_settings(write, tmp_path):
     assert gossip.seeds == (("10.0.0.7", 7070), ("bed-2.ward", 7070), ("fe80::1", 7070))
     assert gossip.ward_key == tmp_path / "keys/ward.key"
     assert gossip.member_key == Path("/keys/member.key")
+    assert gossip.clock == "synchronised"
     collector = settings.for_collector()
     assert collector.database == tmp_path / "state/samples/samples.db"
     assert collector.sensors == ("F0:0E:00:00:00:01",)
@@ -110,44 +112,45 @@ def test_the_task_chooses_what_the_trainer_is_not_told(write):
 @pytest.mark.parametrize(
     ("old", "new", "line", "text"),
     [
-        ("[collector]", "[colector]", 15, r'\[colector\].*did you mean "collector"'),
-        ("adapter =", "adaptor =", 16, r'adaptor.*did you mean "adapter"\?.*there are: adapter, '),
+        ("[collector]", "[colector]", 16, r'\[colector\].*did you mean "collector"'),
+        ("adapter =", "adaptor =", 17, r'adaptor.*did you mean "adapter"\?.*there are: adapter, '),
         ('"bed-1"', "1", 2, r"\[node\] name: must be a string.* not 1$"),
         ('"bed-1"', '"bed 1"', 2, r"'bed 1' is not 1 to 64 letters"),
         ('name = "bed-1"', "", 1, r"\[node\]: name is missing"),
         ('"run/node.sock"', '"' + "x" * 120 + '"', 4, r"api: .* at most 107"),
-        ("127.0.0.1:7170", "127.0.0.1", 8, r'sync: \'127.0.0.1\' is no address; write "host:port"'),
-        ("127.0.0.1:7170", "127.0.0.1:70700", 8, "sync: port 70700 is not in 1..65535"),
-        ("127.0.0.1:7170", "127.0.0.1:-1", 8, "is no address"),
-        ("127.0.0.1:7170", "ward.example:7170", 8, "no IP address of this machine"),
-        ("[::1]:7171", "::1:7171", 9, "is no address"),
-        ("[::1]:7171", "127.0.0.1:7170", 9, "port 7170 is also that of sync"),
-        ('"bed-2.ward:7070"', "7070", 10, "must hold strings only"),
-        ('["F0:0E:00:00:00:01"]', '"F0:0E:00:00:00:01"', 17, "must be an array of strings"),
-        ('sensors = ["F0:0E:00:00:00:01"]', "", 15, "sensors: the list is empty"),
-        ("[collector]", '["collector"]\nadaptr = 1', 16, r"\[collector\] adaptr"),
-        ("[miner]", "[miner.pace]\n[miner]", 31, r"\[miner\] pace: there is no such key"),
-        ("[miner]", "[[miner]]", 31, r"\[miner\]: write \[miner\] once, not \[\[miner\]\]"),
-        ("[exporter]\nlisten", "[exporter]\nlisten.on", 36, "must be a string.* not a table"),
-        ('["F0:0E:00:00:00:01"]', "[]", 17, "sensors: the list is empty"),
-        ('"F0:0E:00:00:00:01"', '"F0:0E:00:00:00"', 17, "is no address such as"),
-        ("max_bytes = 2000000", "max_bytes = 2e6", 18, "must be an integer, not 2000000.0"),
-        ("max_bytes = 2000000", "max_bytes = 3", 18, "3 is below 1048576"),
-        ('model = "activity"', 'model = "activty"', 23, r'no task "activty"; there are: "activi'),
-        ('model = "activity"', 'model = "cifar10"', 23, '"cifar10" do not come from sensors; th'),
-        ('"litert"', '"torch"', 24, 'neither "tflite" nor "litert"'),
-        ("threads = 2", "threads = true", 25, "must be an integer, not True"),
-        ("reservoir = 1000", "reservoir = 1", 26, "1 is not in 64..32768"),
-        ("steps = 7", "steps = 0", 27, "0 is not in 1..100000"),
-        ("learning_rate = 0.5", "learning_rate = nan", 28, "nan is not above 0"),
-        ("momentum_factor = 0", "momentum_factor = 1", 29, "1.0 is not in 0..1"),
-        ("threads = 3", "threads = 0", 32, r"\[miner\] threads: 0 is not in 1..64"),
-        ("share = 1", "share = 1.5", 33, "1.5 is not in 0.01..1"),
-        ("share = 1", "share = nan", 33, "nan is not in"),
-        ("share = 1", f"share = {'9' * 400}", 33, "share: the number has more than 64 bits"),
-        ("threads = 3", f"threads = 0x{'f' * 5000}", 32, "the number has more than 64 bits"),
-        ('"litert"', f"[0x{'f' * 5000}]", 24, "must be a string.* not an array"),
-        ("0.0.0.0:9999", "localhost:9999", 36, "listen: 'localhost' is no IP address"),
+        ('"synchronised"', '"ntp"', 6, 'clock: \'ntp\' is neither "any" nor "synchronised"'),
+        ("127.0.0.1:7170", "127.0.0.1", 9, r'sync: \'127.0.0.1\' is no address; write "host:port"'),
+        ("127.0.0.1:7170", "127.0.0.1:70700", 9, "sync: port 70700 is not in 1..65535"),
+        ("127.0.0.1:7170", "127.0.0.1:-1", 9, "is no address"),
+        ("127.0.0.1:7170", "ward.example:7170", 9, "no IP address of this machine"),
+        ("[::1]:7171", "::1:7171", 10, "is no address"),
+        ("[::1]:7171", "127.0.0.1:7170", 10, "port 7170 is also that of sync"),
+        ('"bed-2.ward:7070"', "7070", 11, "must hold strings only"),
+        ('["F0:0E:00:00:00:01"]', '"F0:0E:00:00:00:01"', 18, "must be an array of strings"),
+        ('sensors = ["F0:0E:00:00:00:01"]', "", 16, "sensors: the list is empty"),
+        ("[collector]", '["collector"]\nadaptr = 1', 17, r"\[collector\] adaptr"),
+        ("[miner]", "[miner.pace]\n[miner]", 32, r"\[miner\] pace: there is no such key"),
+        ("[miner]", "[[miner]]", 32, r"\[miner\]: write \[miner\] once, not \[\[miner\]\]"),
+        ("[exporter]\nlisten", "[exporter]\nlisten.on", 37, "must be a string.* not a table"),
+        ('["F0:0E:00:00:00:01"]', "[]", 18, "sensors: the list is empty"),
+        ('"F0:0E:00:00:00:01"', '"F0:0E:00:00:00"', 18, "is no address such as"),
+        ("max_bytes = 2000000", "max_bytes = 2e6", 19, "must be an integer, not 2000000.0"),
+        ("max_bytes = 2000000", "max_bytes = 3", 19, "3 is below 1048576"),
+        ('model = "activity"', 'model = "activty"', 24, r'no task "activty"; there are: "activi'),
+        ('model = "activity"', 'model = "cifar10"', 24, '"cifar10" do not come from sensors; th'),
+        ('"litert"', '"torch"', 25, 'neither "tflite" nor "litert"'),
+        ("threads = 2", "threads = true", 26, "must be an integer, not True"),
+        ("reservoir = 1000", "reservoir = 1", 27, "1 is not in 64..32768"),
+        ("steps = 7", "steps = 0", 28, "0 is not in 1..100000"),
+        ("learning_rate = 0.5", "learning_rate = nan", 29, "nan is not above 0"),
+        ("momentum_factor = 0", "momentum_factor = 1", 30, "1.0 is not in 0..1"),
+        ("threads = 3", "threads = 0", 33, r"\[miner\] threads: 0 is not in 1..64"),
+        ("share = 1", "share = 1.5", 34, "1.5 is not in 0.01..1"),
+        ("share = 1", "share = nan", 34, "nan is not in"),
+        ("share = 1", f"share = {'9' * 400}", 34, "share: the number has more than 64 bits"),
+        ("threads = 3", f"threads = 0x{'f' * 5000}", 33, "the number has more than 64 bits"),
+        ('"litert"', f"[0x{'f' * 5000}]", 25, "must be a string.* not an array"),
+        ("0.0.0.0:9999", "localhost:9999", 37, "listen: 'localhost' is no IP address"),
     ],
 )
 def test_a_mistake_is_reported_with_line_key_and_what_is_allowed(write, old, new, line, text):

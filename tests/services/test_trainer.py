@@ -176,3 +176,38 @@ def test_the_head_is_looked_at_between_reads_of_a_long_store(node, samples, tmp_
         report = node.wait_for_report("trainer", lambda r: r.values["windows_total"] > 300)
     assert node.bases() == [node.head_id()]
     assert report.values["examples"] < 100  # of what had been read by then
+
+
+def test_a_round_that_the_node_cannot_sign_yet_is_held_and_handed_in_later(
+    node, samples, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(service, "IDLE_SECONDS", 0.01)
+    node.update_refusals = [(503, "clock_untrusted"), (507, "full")] * 5
+    with training(tmp_path, samples):
+        node.wait_for_report("trainer", lambda r: "clock_untrusted: so it was set" in r.state)
+        report = node.wait_for_report(
+            "trainer", lambda r: r.values["updates_submitted_total"] == 1 and r.state == "ok"
+        )
+    assert report.values["rounds_total"] == 1
+    assert node.bases() == [node.head_id()]
+
+
+def test_a_held_round_that_has_become_too_old_is_given_up(node, samples, tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "IDLE_SECONDS", 0.01)
+    node.update_refusals = [(503, "clock_untrusted"), (422, "update_base_stale")]
+    with training(tmp_path, samples):
+        node.wait_for_report("trainer", lambda r: r.values["updates_refused_total"] == 1)
+        node.grow(1)
+        report = node.wait_for_report("trainer", lambda r: r.values["updates_submitted_total"] == 1)
+    assert report.values["rounds_total"] == 2
+    assert node.bases() == [node.head_id()]
+
+
+def test_a_round_that_the_node_never_takes_is_not_held_for_ever(
+    node, samples, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(service, "IDLE_SECONDS", 0.01)
+    node.update_refusals = [(409, "base_unknown")]
+    with training(tmp_path, samples):
+        report = node.wait_for_report("trainer", lambda r: r.values["updates_submitted_total"] == 1)
+    assert report.values["rounds_total"] == 2

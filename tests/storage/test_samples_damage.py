@@ -61,10 +61,10 @@ def test_a_truncated_store_is_salvaged_and_the_log_names_the_file(path, caplog):
         file.truncate(size * 2 // 3 + 1000)
     with caplog.at_level(logging.ERROR):
         store = open_store(path)
-    (line,) = [r.getMessage() for r in caplog.records]
+    (told,) = caplog.records
     aside = path.with_name("samples.db.damaged-1")
-    assert str(aside) in line
-    assert "carried over" in line
+    assert (told.file, told.damaged) == (path, aside)
+    assert "carried over" in told.getMessage()
     assert aside.stat().st_size == size * 2 // 3 + 1000
     found = numbers(path)
     assert found == sorted(set(found))

@@ -111,7 +111,7 @@ def test_a_sample_store_that_was_cut_short_is_salvaged_and_collecting_goes_on(re
                 "the damage to be noticed",
             )
             text = log_of(box, "collector")[logged:]
-            aside = Path(text.split("is kept as ")[1].splitlines()[0])
+            aside = Path(text.split(" damaged=")[1].split()[0])
             assert aside.stat().st_size == cut(size)
             legible = SamplesRead(box).read()
             kept = [record for record in legible if record in set(seen)]

@@ -73,7 +73,7 @@ def refused(ward, bench, rule, *, update=None):
     assert rows(box) == stored
     if update is not None:
         assert update.id.hex() not in box.client.mempool()
-    assert f": {rule}: " in log_of(box)
+    assert f" rule={rule} " in log_of(box)
 
 
 def rows(box):

@@ -117,7 +117,7 @@ def known_updates(ward, witness, where, last=None):
 
 def acknowledged_blocks(box):
     """Ids of the blocks for which the box's miner got 201."""
-    return set(re.findall(r"block \d+ found: ([0-9a-f]{64})", log_of(box, "miner")))
+    return set(re.findall(r"block found height=\d+ block=([0-9a-f]{64})", log_of(box, "miner")))
 
 
 def test_any_process_killed_at_any_moment_fifty_times_loses_nothing(recorded):
