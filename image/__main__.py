@@ -13,7 +13,13 @@ from pathlib import Path
 
 from image import boards, bundle, debian_root, layout, provision, python_tree, sbom
 from image.assemble import assemble
-from image.commands import BuildError, output_of, require_programs, run
+from image.commands import (
+    BuildError,
+    ansible_playbook,
+    output_of,
+    require_programs,
+    run,
+)
 from image.filesystems import ext4, fat, squashfs
 
 HERE = Path(__file__).resolve().parent
@@ -38,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         require_programs()
+        ansible_playbook()
         _build(options)
     except BuildError as error:
         print(f"image: {error}", file=sys.stderr)
@@ -89,9 +96,8 @@ def _build(options: argparse.Namespace) -> None:
             REPOSITORY, headers=headers, pip=pip, work=work / "python", out=tree, epoch=epoch
         )
     with _phase("roles"):
-        playbook = Path(sys.executable).parent / "ansible-playbook"
-        provision.add_image_files(root, HERE)
-        provision.apply_roles(root, REPOSITORY, tree, playbook, log)
+        provision.add_image_files(root, HERE, log)
+        provision.apply_roles(root, REPOSITORY, tree, epoch, log)
         provision.mark_release(root, version, epoch, keys.ca)
     with _phase("initramfs"):
         provision.make_initramfs(root, initrd, epoch, log)

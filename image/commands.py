@@ -10,6 +10,9 @@ from pathlib import Path
 
 _TAIL_LINES = 30
 
+_EMULATION = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
+"""Where the kernel says that it hands aarch64 programs to QEMU."""
+
 
 class BuildError(Exception):
     """The image cannot be built; the text says why and what to do."""
@@ -29,7 +32,10 @@ PROGRAMS: Mapping[str, str] = {
     "openssl": "openssl",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
     "dpkg-deb": "dpkg",
+    "systemctl": "systemd",
     "tar": "tar",
+    "unshare": "util-linux",
+    "zstd": "zstd",
 }
 """What the build calls, and the Debian packages that bring it."""
 
@@ -51,6 +57,27 @@ def require_programs() -> None:
         )
     if os.geteuid() != 0:
         raise BuildError("the root file system has files of many owners: run the build as root")
+    if not _EMULATION.exists():
+        raise BuildError(
+            "aarch64 programs cannot be run here: as root, mount -t binfmt_misc binfmt_misc "
+            "/proc/sys/fs/binfmt_misc (unless it is mounted) and update-binfmts --enable "
+            "qemu-aarch64"
+        )
+
+
+def ansible_playbook() -> Path:
+    """The program ansible-playbook.
+
+    Raises:
+        BuildError: It is not in PATH.
+    """
+    found = shutil.which("ansible-playbook")
+    if found is None:
+        raise BuildError(
+            "ansible-playbook is missing: `make image` installs it, or pip install "
+            "--require-hashes -r requirements/ansible.lock"
+        )
+    return Path(found)
 
 
 def run(

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from image.commands import BuildError, output_of, run
+from image.commands import BuildError, ansible_playbook, output_of, run
 
 # Left by package management and by the roles; none of it is wanted on a box, all of it differs
 # from build to build.
@@ -30,6 +30,10 @@ _LEFT_OVERS = (
 # Where the initramfs mounts what is not in the slot.
 _MOUNT_POINTS = ("boot/firmware", "data", "volatile", "var/log/ring", "var/lib/edgenode-setup")
 
+_ENABLED = ("systemd-networkd.service", "edgenode-grow.service", "edgenode-ring.timer",
+            "edgenode-ring-last.service")  # fmt: skip
+"""A plain Debian box keeps the network that it has; a flashed one gets it from its settings."""
+
 _SECRETS = ("etc/ssh/ssh_host_*", "etc/edgenode/*.key", "var/lib/edgenode/*/*")
 """What each box makes for itself: none of it may be in an image."""
 
@@ -52,14 +56,14 @@ def unpack(tar: Path, root: Path, log: Path) -> None:
         key.unlink()
 
 
-def apply_roles(root: Path, repository: Path, tree: Path, playbook: Path, log: Path) -> None:
+def apply_roles(root: Path, repository: Path, tree: Path, epoch: int, log: Path) -> None:
     """Run the same roles that provision a plain Debian box, against the folder.
 
     Args:
         root: The root file system; aarch64 programs in it run under emulation.
         repository: The checkout.
         tree: The tar of image.python_tree.
-        playbook: The program ansible-playbook.
+        epoch: Unix seconds that stand for now.
         log: Takes what Ansible prints.
 
     Raises:
@@ -70,7 +74,8 @@ def apply_roles(root: Path, repository: Path, tree: Path, playbook: Path, log: P
     script = 'mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && shift && exec "$@"'
     run(
         ["unshare", "--mount", "--fork", "sh", "-ec", script, "sh", root,
-         playbook, "-i", "image,", "-e", f"ansible_host={root}", "-e", f"node_tree={tree}",
+         ansible_playbook(), "-i", "image,", "-e", f"ansible_host={root}",
+         "-e", f"node_tree={tree}", "-e", f"image_epoch={epoch}",
          repository / "ansible" / "image.yml"],
         log=log,
         directory=repository / "ansible",
@@ -78,8 +83,12 @@ def apply_roles(root: Path, repository: Path, tree: Path, playbook: Path, log: P
     )  # fmt: skip
 
 
-def add_image_files(root: Path, here: Path) -> None:
-    """What only an image has: image/rootfs, mount points, no identity."""
+def add_image_files(root: Path, here: Path, log: Path) -> None:
+    """What only an image has: image/rootfs, units, mount points, no identity.
+
+    Raises:
+        BuildError: A unit is missing.
+    """
     shutil.copytree(here / "rootfs", root, dirs_exist_ok=True, symlinks=True)
     for folder, _, names in os.walk(here / "rootfs"):
         for name in (*names, ""):
@@ -87,6 +96,8 @@ def add_image_files(root: Path, here: Path) -> None:
             os.chown(target, 0, 0, follow_symlinks=False)
     for name in _MOUNT_POINTS:
         (root / name).mkdir(parents=True, exist_ok=True)
+    # systemctl of this side writes the links that it would write there.
+    run(["systemctl", f"--root={root}", "enable", *_ENABLED], log=log)
     # Empty, not "uninitialized": the first start makes an id and is otherwise like any other.
     (root / "etc/machine-id").write_bytes(b"")
     (root / "var/lib/dbus/machine-id").unlink(missing_ok=True)

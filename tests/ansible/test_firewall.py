@@ -1,0 +1,202 @@
+"""The firewall's rules, in network namespaces of their own."""
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.ansible.programs import HERE, run_playbook
+from tests.conftest import require_root, require_tool
+
+WATCHER, STRANGER, BOX = "10.78.0.2", "10.78.0.3", "10.78.0.1"
+PATIENCE = 2
+"""Seconds that a packet is waited for which the firewall should drop: some thousand round trips."""
+
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory):
+    """Writes the rules with some variables and returns their file."""
+    require_tool("nft", "nftables")
+    require_root("load a firewall")
+    folder = tmp_path_factory.mktemp("rules")
+
+    def write(**variables):
+        play = [
+            {
+                "hosts": "localhost",
+                "connection": "local",
+                "gather_facts": False,
+                "vars_files": [str(HERE / "roles/hardening/defaults/main.yml")],
+                "tasks": [
+                    {
+                        "ansible.builtin.template": {
+                            "src": str(HERE / "roles/hardening/templates/nftables.conf.j2"),
+                            "dest": str(folder / "nftables.conf"),
+                            "mode": "0644",
+                        }
+                    }
+                ],
+            }
+        ]
+        (folder / "play.yml").write_text(json.dumps(play))
+        done = run_playbook(folder / "play.yml", "-i", "localhost,", variables=variables)
+        assert done.returncode == 0, done.stdout
+        return folder / "nftables.conf"
+
+    return write
+
+
+def check(file):
+    return subprocess.run(
+        ["unshare", "--net", "nft", "--check", "--file", file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"hardening_metrics_from": ["10.0.0.9"]},
+        {"hardening_metrics_from": ["10.0.0.0/8", "10.1.0.0/16", "fd00::/8"]},
+        {"hardening_ssh_from": ["192.0.2.1", "2001:db8::/32"]},
+    ],
+)
+def test_nft_accepts_the_rules(rules, variables):
+    done = check(rules(**variables))
+    assert done.returncode == 0, done.stderr
+
+
+def test_nft_refuses_what_is_no_address(rules):
+    assert check(rules(hardening_metrics_from=["10.0.0.300"])).returncode != 0
+
+
+@contextmanager
+def inside(namespace):
+    """This thread works in a network namespace while the block lasts."""
+    spaces = Path("/proc/thread-self/ns/net"), Path(f"/run/netns/{namespace}")
+    with spaces[0].open() as own, spaces[1].open() as other:
+        _enter(other)
+        try:
+            yield
+        finally:
+            _enter(own)
+
+
+def _enter(namespace):
+    # os.setns is of Python 3.12.
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+@pytest.fixture
+def network():
+    """A box with one neighbour, who has two addresses."""
+    ip = require_tool("ip", "iproute2")
+    require_root("make network namespaces")
+    box, neighbour = (f"edgenode-wall-{os.getpid()}-{n}" for n in (1, 2))
+    try:
+        for name in (box, neighbour):
+            subprocess.run([ip, "netns", "add", name], check=True)
+            subprocess.run([ip, "-n", name, "link", "set", "lo", "up"], check=True)
+        for command in (
+            f"-n {box} link add eth0 type veth peer eth0 netns {neighbour}",
+            f"-n {box} address add {BOX}/24 dev eth0",
+            f"-n {neighbour} address add {WATCHER}/24 dev eth0",
+            f"-n {neighbour} address add {STRANGER}/24 dev eth0",
+            f"-n {box} link set eth0 up",
+            f"-n {neighbour} link set eth0 up",
+        ):
+            subprocess.run([ip, *command.split()], check=True)
+        yield box, neighbour
+    finally:
+        for name in (box, neighbour):
+            subprocess.run([ip, "netns", "del", name], check=False)
+
+
+def connects(network, source, port):
+    """Whether a TCP connection from an address to the box's port comes about."""
+    box, neighbour = network
+    with inside(box):
+        server = socket.create_server((BOX, port))
+    with server, inside(neighbour), socket.socket() as client:
+        client.settimeout(PATIENCE)
+        client.bind((source, 0))
+        try:
+            client.connect((BOX, port))
+        except TimeoutError:
+            return False
+        return True
+
+
+def arrives(network, source, port):
+    """Whether a datagram from an address to the box's port arrives."""
+    box, neighbour = network
+    with inside(box):
+        server = socket.socket(type=socket.SOCK_DGRAM)
+        server.bind((BOX, port))
+        server.settimeout(PATIENCE)
+    with server, inside(neighbour), socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.bind((source, 0))
+        client.sendto(b"hello", (BOX, port))
+        try:
+            return server.recv(16) == b"hello"
+        except TimeoutError:
+            return False
+
+
+def load(network, file):
+    subprocess.run(["ip", "netns", "exec", network[0], "nft", "--file", file], check=True)
+
+
+def test_only_what_a_box_offers_is_reached(rules, network):
+    load(network, rules(hardening_metrics_from=[WATCHER]))
+    tcp = {port: connects(network, WATCHER, port) for port in (22, 80, 9090, 9464)}
+    assert tcp == {22: True, 80: False, 9090: False, 9464: True}
+    udp = {port: arrives(network, STRANGER, port) for port in (53, 7069, 7070, 7071, 7072)}
+    assert udp == {53: False, 7069: False, 7070: True, 7071: True, 7072: False}
+
+
+def test_metrics_are_for_those_on_the_list_and_ssh_for_all_without_one(rules, network):
+    load(network, rules(hardening_metrics_from=[WATCHER]))
+    assert not connects(network, STRANGER, 9464)
+    assert connects(network, STRANGER, 22)
+    load(network, rules())
+    assert not connects(network, WATCHER, 9464)
+
+
+def test_ssh_may_be_kept_to_a_list(rules, network):
+    load(network, rules(hardening_ssh_from=[WATCHER]))
+    assert connects(network, WATCHER, 22)
+    assert not connects(network, STRANGER, 22)
+
+
+def test_a_box_gets_answers_to_what_it_asks(rules, network):
+    """Connections that the box itself begins are not hindered."""
+    load(network, rules())
+    box, neighbour = network
+    with inside(neighbour):
+        server = socket.create_server((WATCHER, 8000))
+
+    def answer():
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"answer")
+
+    with server:
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with inside(box), socket.create_connection((WATCHER, 8000), timeout=60) as client:
+            assert client.recv(16) == b"answer"
+        answering.join()
