@@ -5,9 +5,14 @@ DEMO   ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test lint models models-test lock clean
+# What `make image` passes on, such as IMAGE="--version 1.2.0 --keys /safe/update-keys".
+IMAGE  ?=
+# How many boxes `make qemu-ward` boots.
+N      ?= 2
+
+.PHONY: help demo test lint image qemu qemu-ward qemu-test models models-test lock clean
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{sub(/:.*/, "", $$1); printf "  make %-14s %s\n", $$1, $$2}'
 
 # A stamp per lock file: the environment is made again only when what it is made from changed.
 NATIVE := $(wildcard edgenode/native/*.c edgenode/native/*.h)
@@ -48,8 +53,29 @@ lint: $(VENV)/test.stamp ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: $(VENV)/test.stamp var/recordings.npz lint ## all tests
-	$(BIN)/pytest
+test: $(VENV)/test.stamp .venv-ansible/stamp var/recordings.npz lint ## all tests but those that boot the image
+	$(ANSIBLE) $(BIN)/pytest -m 'not qemu'
+
+# Ansible makes the image of Debian's root file system, and provisions boxes; no node has it.
+.venv-ansible/stamp: requirements/ansible.lock
+	@echo "installing Ansible into .venv-ansible: 600 MB" >&2
+	@$(PYTHON) -m venv .venv-ansible
+	@.venv-ansible/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+ANSIBLE := PATH="$(CURDIR)/.venv-ansible/bin:$$PATH"
+
+image: $(VENV)/demo.stamp .venv-ansible/stamp ## what is flashed to a card, its update bundle, its SBOM (root)
+	@$(ANSIBLE) $(BIN)/python -m image $(IMAGE)
+
+qemu: $(VENV)/demo.stamp ## boot the image and log in
+	@$(BIN)/python -m qemu boot --image var/image/edgenode-pi.img
+
+qemu-ward: $(VENV)/demo.stamp var/recordings.npz ## N=2 boxes on one virtual network: they sense, train, mine and agree
+	@$(BIN)/python -m qemu ward --image var/image/edgenode-pi.img --boxes $(N)
+
+qemu-test: image $(VENV)/test.stamp ## build the image, boot it, update it, break its updates (half an hour, root)
+	$(BIN)/pytest -m qemu tests/box
 
 # TensorFlow only writes the training graphs; no node and no demo needs it.
 .venv-models/stamp: requirements/models.lock
@@ -77,7 +103,14 @@ lock: ## pin every dependency anew, with hashes
 	$(VENV)-lock/bin/uv pip compile --quiet --no-deps --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	  requirements/recordings.in -o requirements/recordings.lock
+	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  requirements/ansible.in -o requirements/ansible.lock
+	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
+	  --python-platform aarch64-manylinux_2_34 \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  -c requirements/constraints.txt pyproject.toml -o requirements/node.lock
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) build var *.egg-info
+	rm -rf $(VENV) .venv-ansible build var *.egg-info
 	find edgenode -name '*.so' -delete

@@ -1,0 +1,1 @@
+"""The Grafana dashboard, built as code; the monitoring role installs what it gives."""

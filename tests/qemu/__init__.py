@@ -1,0 +1,1 @@
+"""Tests of the harness that boots the appliance in QEMU."""
