@@ -19,6 +19,7 @@ from pathlib import Path
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError
 from edgenode.appliance.boot_slots import BootSlots, current_slot
 from edgenode.appliance.boot_state import BootStateError, confirmed
+from edgenode.services import logs
 from edgenode.services.config import DEFAULT_API
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,10 @@ def _wait_until_healthy(client: NodeClient) -> None:
         }
         text = ", ".join(f"{name} {detail}" for name, detail in ill.items())
         if text != said:
-            log.info("%s", f"not healthy yet: {text}" if text else "healthy; watching")
+            if text:
+                log.info("not healthy yet", extra={"services": text})
+            else:
+                log.info("healthy; watching")
             said = text
         time.sleep(ASK_EVERY_S)
 
@@ -162,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--api", type=Path, default=Path(DEFAULT_API), metavar="SOCKET")
     options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logs.configure("health", logging.INFO)
     _wait_until_healthy(NodeClient(options.api))
     slot = current_slot(Path("/proc/cmdline").read_text(encoding="utf-8"))
     if slot is None:
@@ -171,9 +175,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         state = BootSlots().change(lambda state: confirmed(state, slot))
     except (BootStateError, OSError) as error:
-        log.error("healthy, but slot %s could not be confirmed: %s", slot.value, error)
+        log.error(
+            "healthy, but the slot could not be confirmed",
+            extra={"slot": slot.value, "error": error},
+        )
         return 1
-    log.info("healthy: slot %s is good (boot state %d)", slot.value, state.generation)
+    log.info(
+        "healthy: the slot is good", extra={"slot": slot.value, "generation": state.generation}
+    )
     return 0
 
 

@@ -19,8 +19,8 @@ except ImportError:  # a development machine, or a container
 
 _READY = "READY=1"
 
-# What a unit allows for a start (TimeoutStartSec=), anew after each step of a long one.
-_STEP_SECONDS = 900
+STEP_SECONDS = 900
+"""What a unit allows for a start (TimeoutStartSec=), anew after each step of a long one."""
 
 
 def _tell(message: str) -> None:
@@ -36,7 +36,7 @@ def _tell(message: str) -> None:
 
 def starting() -> None:
     """The service is not up yet, but a step nearer: the time that a start may take begins anew."""
-    _tell(f"EXTEND_TIMEOUT_USEC={_STEP_SECONDS * 1_000_000}")
+    _tell(f"EXTEND_TIMEOUT_USEC={STEP_SECONDS * 1_000_000}")
 
 
 def ready() -> None:

@@ -82,6 +82,15 @@ def test_each_program_of_a_node_gets_a_name():
     assert sorted(declared) == _load("roles/node/defaults/main.yml")["node_programs"]
 
 
+def test_the_readme_names_each_playbook_and_role():
+    text = (HERE / "README.md").read_text()
+    for playbook in PLAYBOOKS:
+        assert f"| `{playbook}` |" in text
+    for role in ROLES:
+        spec = _load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]
+        assert f"| `{role}` | {spec['short_description']} |" in text
+
+
 def test_no_secret_is_in_the_open():
     """A key is 64 hexadecimal digits; none stands in these files."""
     for path in HERE.rglob("*"):

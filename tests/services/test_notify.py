@@ -21,12 +21,13 @@ def test_nothing_is_sent_where_no_systemd_listens(sent, monkeypatch):
     assert sent == []
 
 
-def test_the_three_messages_are_systemds(sent, monkeypatch):
+def test_the_messages_are_systemds(sent, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+    notify.starting()
     notify.ready()
     notify.alive()
     notify.stopping()
-    assert sent == ["READY=1", "WATCHDOG=1", "STOPPING=1"]
+    assert sent == ["EXTEND_TIMEOUT_USEC=900000000", "READY=1", "WATCHDOG=1", "STOPPING=1"]
 
 
 def test_a_missing_library_is_said_when_systemd_waits(monkeypatch, caplog):

@@ -99,7 +99,7 @@ def test_a_truncated_file_is_noticed(bench, keep):
         SqliteChainStore(bench.path, bench.genesis.id)
 
 
-def open_again(bench):
+def open_again(bench, on_step=lambda: None):
     """Start as the service does."""
     settings = GossipSettings(
         name="bed-1",
@@ -109,7 +109,7 @@ def open_again(bench):
         ward_key=bench.path,
         member_key=bench.path,
     )
-    return open_chain(settings, bench.genesis, (initial_parameters(),))
+    return open_chain(settings, bench.genesis, (initial_parameters(),), on_step)
 
 
 @pytest.mark.parametrize(("keep", "height"), [(0.05, 0), (0.9, 30), (0.97, 40)])
@@ -119,7 +119,9 @@ def test_what_is_legible_of_a_truncated_store_is_salvaged(bench, keep, height):
     true = [bench.chain.at(h).id for h in range(65)]
     bench.store.close()
     cut(bench.path, keep)
-    chain, store = open_again(bench)
+    steps = []
+    chain, store = open_again(bench, lambda: steps.append(None))
+    assert len(steps) >= height, "whoever waits for the start is told of each block"
     # Payloads of rounds may be lost, and with them what follows; headers and bodies come back.
     assert chain.best_header().height >= height
     assert [chain.at(h).id for h in range(chain.head.height + 1)] == true[: chain.head.height + 1]

@@ -53,11 +53,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 }
         if modes:
             raise AnsibleActionFail(f"root_tree: modes names no file: {', '.join(sorted(modes))}")
-        return self._execute_module(
+        result: dict[str, Any] = self._execute_module(
             module_name="root_tree",
             module_args={"files": [files[path] for path in sorted(files)], "links": links},
             task_vars=task_vars,
         )
+        return result
 
     def _trees(self) -> list[dict[str, Any]]:
         trees = self._task.args.get("trees")

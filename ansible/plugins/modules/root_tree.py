@@ -96,7 +96,8 @@ def _write(module: AnsibleModule, file: dict[str, str], diff: list[dict[str, str
         "secontext": [None, None, None, None],
         "attributes": None,
     }
-    return module.set_fs_attributes_if_different(attributes, changed)
+    result: bool = module.set_fs_attributes_if_different(attributes, changed)
+    return result
 
 
 def _link(module: AnsibleModule, path: str, target: str, diff: list[dict[str, str]]) -> bool:
