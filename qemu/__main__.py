@@ -71,9 +71,9 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     ward.add_argument("--boxes", type=int, default=2, metavar="N", help="how many (2)")
     ward.add_argument(
         "--network",
-        choices=("multicast", "bridge"),
-        default="multicast",
-        help="what carries their frames; a bridge needs root (multicast)",
+        choices=("switch", "bridge"),
+        default="switch",
+        help="what carries their frames; a bridge needs root (switch)",
     )
     ward.add_argument("--blocks", type=int, metavar="N", help="end when all agree on block N")
     ward.add_argument("--spacing", type=int, default=30, help="seconds between blocks (30)")

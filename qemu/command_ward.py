@@ -11,7 +11,7 @@ from qemu import register, ward_view
 from qemu.command_boot import TOOLS
 from qemu.errors import QemuError
 from qemu.hardware import CONSOLE_LOG
-from qemu.network import HOST, Bridge, Multicast, Network
+from qemu.network import HOST, Bridge, Network, Switched
 from qemu.progress import Stopwatch, need_image, removed, say, shown
 from qemu.ssh import SSH_PORT, make_key
 from qemu.tools import U_BOOT, need
@@ -47,7 +47,7 @@ def ward(options: argparse.Namespace) -> int:
         memory_mib=options.memory,
     )
     with removed(directory), contextlib.ExitStack() as stack:
-        kind = Bridge if options.network == "bridge" else Multicast
+        kind = Bridge if options.network == "bridge" else Switched
         network: Network = kind(directory / "network", internet=options.internet)
         stack.callback(network.close)
         boxes = Ward(plan, network)

@@ -5,9 +5,9 @@
     bed-3 ──┘            └── the host itself, on a bridge only
 
 Each box has one network card, as a real one has, and the fixed address that its settings say.
-There are two ways to carry the frames. `Multicast` needs no rights: QEMU sends them to a multicast
-group of the loopback interface. `Bridge` needs root: a bridge in a network namespace, in which
-programs of the host can run beside the boxes.
+There are two ways to carry the frames. `Switched` needs no rights: a switch in this process.
+`Bridge` needs root: a bridge in a network namespace, in which programs of the host can run beside
+the boxes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import ctypes
 import fcntl
 import ipaddress
 import os
-import socket
 import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from typing import Self
 from qemu.errors import QemuError
 from qemu.hardware import QEMU, Attachment
 from qemu.process import MONITOR, QemuProcess
+from qemu.switch import Switch
 from qemu.tools import need, run
 
 SUBNET = ipaddress.IPv4Network("10.77.0.0/24")
@@ -41,7 +41,6 @@ _FIRST_BOX = 10
 MOST_BOXES = 99
 _DHCP_FIRST = SUBNET[200]
 
-_GROUP = "239.77.0.1"
 _LOOPBACK = "127.0.0.1"
 
 _CLONE_NEWNET = 0x40000000
@@ -62,11 +61,7 @@ def address(box: int) -> ipaddress.IPv4Interface:
 
 
 class Router:
-    """What leads from the host to the boxes, and if wanted from the boxes to the outside.
-
-    It takes frames for other machines for its own, as user-mode networks do. So on a network that
-    shows it all frames (`Multicast`) it refuses TCP connections from box to box.
-    """
+    """What leads from the host to the boxes, and if wanted from the boxes to the outside."""
 
     def __init__(self, directory: Path, *, internet: bool = False) -> None:
         """Nothing runs yet.
@@ -120,8 +115,8 @@ class Router:
         self._process.kill()
 
 
-class Multicast:
-    """A network without rights, over a multicast group of the loopback interface.
+class Switched:
+    """A network without rights, on a switch in this process.
 
     Attributes:
         router: What leads to it.
@@ -137,13 +132,13 @@ class Multicast:
         Raises:
             QemuError: QEMU refuses.
         """
-        # Networks of several runs differ by the port. QEMU shares it, so a test whether it is free
-        # tells nothing once a machine is on it; the router takes it at once.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((_LOOPBACK, 0))
-            self._port = int(probe.getsockname()[1])
+        self._switch = Switch()
         self.router = Router(directory, internet=internet)
-        self.router.start(self._plug(0))
+        try:
+            self.router.start(self._plug(0))
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -152,17 +147,18 @@ class Multicast:
         self.close()
 
     def attach(self, box: int) -> Attachment:
-        """The plug of a box, from 1 on."""
+        """The plug of a box, from 1 on; the same one after a power cut."""
         address(box)
         return self._plug(box)
 
     def close(self) -> None:
         """End it; boxes that are on are alone from then on."""
         self.router.close()
+        self._switch.close()
 
     def _plug(self, number: int) -> Attachment:
-        netdev = f"socket,mcast={_GROUP}:{self._port},localaddr={_LOOPBACK}"
-        return Attachment(netdev, _mac(number))
+        port = self._switch.port(number)
+        return Attachment(f"dgram,local.type=fd,local.str={port}", _mac(number), (port,))
 
 
 class Bridge:
@@ -183,7 +179,7 @@ class Bridge:
             QemuError: We are not root, or something is not installed.
         """
         if os.geteuid() != 0:
-            raise QemuError("a bridge needs root; without it take a multicast network")
+            raise QemuError("a bridge needs root; without it take a switched network")
         need(["ip", "nsenter"])
         self._taps: dict[int, int] = {}
         self._namespace = _in_thread(_new_namespace)
@@ -240,7 +236,7 @@ class Bridge:
         run([*self.inside, "ip", *words])
 
 
-Network = Multicast | Bridge
+Network = Switched | Bridge
 
 
 def _mac(number: int) -> str:

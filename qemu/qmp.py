@@ -49,8 +49,11 @@ class Monitor:
         self._socket = sockets.connect(path, PROCESS_PATIENCE)
         self._received = bytearray()
         try:
-            if "QMP" not in self._read(PROCESS_PATIENCE):
-                raise QemuError(f"{path} is not the socket of a QEMU monitor")
+            while "QMP" not in (message := self._read(PROCESS_PATIENCE)):
+                # What happened while QEMU started may be told before it greets.
+                if "event" not in message:
+                    raise QemuError(f"{path} is not the socket of a QEMU monitor")
+                self._events.append(message)
             self.execute("qmp_capabilities")
         except BaseException:
             self._socket.close()

@@ -6,18 +6,18 @@ import subprocess
 import pytest
 
 from qemu.errors import QemuError
-from qemu.network import HOST, ROUTER, Bridge, Multicast, address
+from qemu.network import HOST, ROUTER, Bridge, Switched, address
 from tests.conftest import require_root, require_tool
 from tests.qemu.conftest import PATIENCE, to_prompt, type_in
 
 
-@pytest.fixture(params=["multicast", "bridge"])
+@pytest.fixture(params=["switch", "bridge"])
 def network(request, tmp_path):
     require_tool("qemu-system-aarch64", "qemu-system-arm")
     if request.param == "bridge":
         require_root("make a network namespace")
         require_tool("ip", "iproute2")
-    kind = Bridge if request.param == "bridge" else Multicast
+    kind = Bridge if request.param == "bridge" else Switched
     with kind(tmp_path / "network") as made:
         yield made
 
@@ -62,7 +62,7 @@ def test_machines_reach_each_other_and_the_router(network, make_machine):
         here = address(number)
         type_in(machine, f"setenv ipaddr {here.ip}; setenv netmask {here.netmask}")
         # U-Boot takes the first byte of its card's address for all six.
-        type_in(machine, f"setenv ethaddr {network.attach(number).mac}")
+        type_in(machine, f"env set -f ethaddr {network.attach(number).mac}")
         assert "is alive" in type_in(machine, f"ping {ROUTER}")
     one, two = machines
     # U-Boot answers only while it waits for something itself: for a file that nobody has.
