@@ -24,17 +24,17 @@ _SLOTS = {"login": 1, "ward": 2, "disk": 3, "random": 4, "radio": 5, "watchdog":
 
 @dataclass(frozen=True, slots=True)
 class DirectBoot:
-    """A kernel that QEMU itself loads, instead of firmware that does.
+    """A program that QEMU itself loads, instead of firmware that does.
 
     Attributes:
-        kernel: Uncompressed Image.
+        kernel: Linux (an uncompressed Image), or a loader such as U-Boot.
         command_line: The kernel's.
         initrd: Initial file system.
         device_tree: The board's; None where QEMU makes one.
     """
 
     kernel: Path
-    command_line: str
+    command_line: str = ""
     initrd: Path | None = None
     device_tree: Path | None = None
 
@@ -158,6 +158,8 @@ class Hardware:
         console = f"socket,id=console,path={CONSOLE_SOCKET},server=on,wait=off"
         return [
             *("-chardev", f"{console},logfile={CONSOLE_LOG},logappend=on"),
+            # A Pi's first serial port leads to its Bluetooth controller.
+            *(("-serial", "null") if self.board == "raspi3b" else ()),
             *("-serial", "chardev:console"),
             *MONITOR,
         ]

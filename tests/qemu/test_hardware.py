@@ -12,7 +12,7 @@ from tests.conftest import require_tool
 DISK = Path("/d/disk.qcow2")
 PLUG = Attachment("socket,mcast=239.77.0.1:7000", "52:54:00:ed:9e:01")
 FULL = Hardware(ward=PLUG, radio=Path("/r"), watchdog=True)
-PI = DirectBoot(Path("/d/Image"), "root=/dev/mmcblk0p5", Path("/d/initrd"), Path("/d/pi.dtb"))
+PI = DirectBoot(Path("/d/u-boot.bin"), "quiet", Path("/d/initrd"), Path("/d/pi.dtb"))
 
 
 def pairs(hardware: Hardware, disk: Path = DISK) -> list[tuple[str, str]]:
@@ -74,11 +74,16 @@ def test_a_clock_is_set_in_utc():
         assert ("-rtc", "base=1970-01-01T00:00:00") in pairs(Hardware(rtc=when))
 
 
-def test_a_pi_boots_a_kernel_from_its_card():
+def test_a_pi_has_its_card_and_its_console_on_the_second_port():
     options = pairs(Hardware(board="raspi3b", direct=PI))
     assert ("-M", "raspi3b") in options
     assert ("-dtb", "/d/pi.dtb") in options
-    assert ("-append", "root=/dev/mmcblk0p5") in options
+    assert ("-kernel", "/d/u-boot.bin") in options
+    assert ("-append", "quiet") in options
+    assert [value for option, value in options if option == "-serial"] == [
+        "null",
+        "chardev:console",
+    ]
     assert ("-drive", "if=sd,format=qcow2,file=/d/disk.qcow2") in options
     assert not any(option == "-bios" for option, _ in options)
 
