@@ -25,10 +25,10 @@ _ESCAPE = re.compile(
     r"\x1b(?:"
     r"\[[0-?]*[ -/]*[@-~]"  # control sequence: colours, cursor
     r"|\][^\x07\x1b]*(?:\x07|\x1b\\)"  # operating system command: window titles
-    r"|[ -/]*[0-Z\\^-~]"  # the short ones
+    r"|[ -/]{0,2}[0-Z\\^-~]"  # the short ones
     r")|[\r\0]"
 )
-_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[ -/]{0,2})?\Z")
 _LONGEST_ESCAPE = 256
 """Characters. A guest that never ends a sequence does not make us wait for ever."""
 

@@ -19,9 +19,12 @@ T = TypeVar("T")
 DEFAULT_SPACING = 30
 """Seconds between blocks."""
 
-DEFAULT_HASH_RATE = 20_000.0
-"""Hashes per second of all miners of an emulated ward. It only decides how long the first blocks
-take."""
+DEFAULT_HASH_RATE = 5_000.0
+"""Hashes per second of an emulated box, on the low side: a first block that comes too early is put
+right by the difficulty, one that does not come holds up everything."""
+
+_HALF_LIFE_SPACINGS = 8
+"""A ward that lives for minutes must find its pace within a few blocks."""
 
 SERVICES = ("gossip", "collector", "trainer", "miner", "exporter")
 _KEY_DIGITS = 64
@@ -40,7 +43,7 @@ def found(
         boxes: Boxes that let us in, with the same ward key.
         members: Others who belong to the ward, such as a node of the host.
         spacing: Seconds between blocks.
-        hash_rate: Hashes per second of all miners together.
+        hash_rate: Hashes per second of each box.
 
     Raises:
         QemuError: A box does not do what it must.
@@ -53,7 +56,8 @@ def found(
         members=[*of_boxes, *members],
         models=["activity"],
         spacing=spacing,
-        hash_rate=hash_rate,
+        hash_rate=hash_rate * len(boxes),
+        half_life=_HALF_LIFE_SPACINGS * spacing,
     )
     text = format_genesis(genesis)
     with_all(boxes, lambda box: join(box, text))

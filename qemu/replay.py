@@ -184,8 +184,6 @@ def _zero(file: int, offset: int, length: int) -> None:
             if error.errno == errno.ENXIO:  # nothing but a hole to the end
                 return
             raise
-        if data >= end:
-            return
         hole = min(os.lseek(file, data, os.SEEK_HOLE), end)
         for at in range(data, hole, _PIECE):
             _write(file, bytes(min(_PIECE, hole - at)), at)

@@ -88,8 +88,7 @@ class Switch:
         target = frame[:_ADDRESS_BYTES]
         source = frame[_ADDRESS_BYTES : 2 * _ADDRESS_BYTES]
         with self._lock:
-            if not source[0] & _GROUP_BIT:
-                self._learn(source, port)
+            self._learn(source, port)
             known = None if target[0] & _GROUP_BIT else self._behind.get(target)
             outputs = [n for n in self._inner if n != port] if known is None else [known]
         for output in outputs:

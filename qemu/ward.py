@@ -40,7 +40,7 @@ class WardPlan:
         recordings: What the wearables replay; None for boxes without radio.
         speed: Times life at which they do.
         spacing: Seconds between blocks.
-        hash_rate: Hashes per second of all miners together; emulation is slow.
+        hash_rate: Hashes per second of each box, for the first target.
         share: Share of its time that a miner hashes.
         memory_mib: MiB of each box.
     """

@@ -15,12 +15,15 @@ HERE = Path(__file__).resolve().parents[2] / "ansible"
 REPOSITORY = HERE.parent
 
 
+_FOLDERS = (Path(sys.executable).parent, REPOSITORY / ".venv-ansible" / "bin")
+
+
 def ansible_program(name):
-    """Path of one of Ansible's programs: beside this Python, or wherever PATH has it."""
-    beside = Path(sys.executable).parent
-    found = shutil.which(name, path=f"{beside}:{os.environ.get('PATH', os.defpath)}")
+    """Path of a program of one of the environments that make prepares, or of PATH."""
+    folders = [*map(str, _FOLDERS), os.environ.get("PATH", os.defpath)]
+    found = shutil.which(name, path=":".join(folders))
     if found is None:
-        missing(f"{name} is not installed (requirements/ansible.lock)")
+        missing(f"{name} is not installed (make .venv-ansible/stamp)")
     return found
 
 

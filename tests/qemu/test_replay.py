@@ -64,8 +64,7 @@ def test_some_cuts_keep_writes_that_were_not_flushed_and_others_do_not(tmp_path)
     ]
     log = WriteLog.read(write(tmp_path / "log", entries), DISK)
     strays = [bool(cut.also) for cut in choose(log, 40, seed=1)]
-    assert any(strays)
-    assert not all(strays)
+    assert 10 < strays.count(True) < 30
 
 
 def test_a_discard_zeroes_what_is_there_and_leaves_holes_alone(tmp_path):
