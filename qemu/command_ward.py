@@ -6,10 +6,14 @@ import argparse
 import contextlib
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from qemu import register, ward_view
+from qemu import founding, register, ward_view
+from qemu.box import Box
 from qemu.command_boot import TOOLS
 from qemu.errors import QemuError
+from qemu.founding import with_all
 from qemu.hardware import CONSOLE_LOG
 from qemu.network import HOST, Bridge, Network, Switched
 from qemu.progress import Stopwatch, need_image, removed, say, shown
@@ -87,7 +91,7 @@ def _watch(ward: Ward, blocks: int | None) -> int:
     names = [box.name for box in ward.boxes]
     before: list[str] = []
     while True:
-        statuses = ward.status()
+        statuses = with_all(ward.boxes, _status)
         if (lines := ward_view.lines(names, statuses)) != before:
             sys.stdout.write("\n".join([*lines, ""]) + "\n")
             sys.stdout.flush()
@@ -97,3 +101,10 @@ def _watch(ward: Ward, blocks: int | None) -> int:
             say(f"all agree on block {height}")
             return 0
         time.sleep(_PAUSE)
+
+
+def _status(box: Box) -> Mapping[str, Any] | None:
+    try:
+        return founding.status(box)
+    except QemuError:  # a person at work on it may have it restarted
+        return None

@@ -16,6 +16,8 @@ PACKAGES: Mapping[str, str] = {
     "qemu-io": "qemu-utils",
     "mcopy": "mtools",
     "sfdisk": "fdisk",
+    "e2fsck": "e2fsprogs",
+    "debugfs": "e2fsprogs",
     "ssh": "openssh-client",
     "scp": "openssh-client",
     "ssh-keygen": "openssh-client",
@@ -46,7 +48,7 @@ def need(programs: Iterable[str], *, firmware: Path | None = None) -> None:
         ToolMissingError: Some are not; it names all of them and what to install.
     """
     absent = [program for program in programs if find(program) is None]
-    packages = {PACKAGES[program] for program in absent}
+    packages = {PACKAGES.get(program, program) for program in absent}
     if firmware is not None and not firmware.exists():
         absent.append(str(firmware))
         packages.add(U_BOOT_PACKAGE if firmware == U_BOOT else "the package that has it")

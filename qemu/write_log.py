@@ -141,6 +141,19 @@ class WriteLog:
         return found
 
 
+def logged(path: Path) -> int:
+    """How many entries a log holds for sure while QEMU still writes to it.
+
+    All that the guest was told to be safe before this call is among them.
+
+    Raises:
+        WriteLogError: It is no log; before the first flush it is empty.
+    """
+    with path.open("rb") as file:
+        count: int = _Reader(path, file.fileno()).count
+        return count
+
+
 class _Reader:
     """An open log.
 
