@@ -31,7 +31,7 @@ from edgenode.appliance.boot_state import (
 
 BOOT_FOLDER = Path("/boot/firmware")
 LOCK = Path("/run/edgenode-bootslot.lock")
-_CMDLINE = Path("/proc/cmdline")
+CMDLINE = Path("/proc/cmdline")
 
 
 class BootSlots:
@@ -173,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _answer(slots: BootSlots, options: argparse.Namespace) -> Iterator[str]:
     command: str = options.command
     if command == "get-current":
-        slot = current_slot(_CMDLINE.read_text(encoding="utf-8"))
+        slot = current_slot(CMDLINE.read_text(encoding="utf-8"))
         if slot is None:
             raise BootStateError("the kernel's command line names no rauc.slot: no slots here")
         yield slot.value

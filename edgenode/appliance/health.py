@@ -17,21 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError
-from edgenode.appliance.boot_slots import BootSlots, current_slot
+from edgenode.appliance.boot_slots import CMDLINE, BootSlots, current_slot
 from edgenode.appliance.boot_state import BootStateError, confirmed
+from edgenode.appliance.units import NOT_WANTED, SERVICES, SHOW, Unit, units_in
 from edgenode.services import logs
 from edgenode.services.config import DEFAULT_API
 
 log = logging.getLogger(__name__)
 
-SERVICES = ("collector", "trainer", "gossip", "miner", "exporter")
-
 HEALTHY_FOR_S = 60.0
 """A service that crashes at its first block, sample or update has had the time to do so."""
 
 ASK_EVERY_S = 2.0
-
-_PROPERTIES = ("Id", "ActiveState", "SubState", "Result", "NRestarts")
 
 
 class Condition(enum.Enum):
@@ -91,42 +88,27 @@ class HealthWatch:
 
 
 def read_units(text: str) -> dict[str, ServiceHealth]:
-    """What `systemctl show` prints of the units edgenode-<name>.service, by name.
-
-    Args:
-        text: Blocks of NAME=VALUE lines, an empty line between two.
-    """
-    seen: dict[str, ServiceHealth] = {}
-    for block in text.strip().split("\n\n"):
-        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        name = values.get("Id", "").removeprefix("edgenode-").removesuffix(".service")
-        restarts = values.get("NRestarts", "")
-        seen[name] = ServiceHealth(
-            _condition(values),
-            int(restarts) if restarts.isdigit() else 0,
-            f"{values.get('ActiveState')} ({values.get('SubState')}, {values.get('Result')})",
-        )
+    """What `units.SHOW` prints, by the service's name; every service has its place."""
     missing = ServiceHealth(Condition.SICK, 0, "systemd does not know the unit")
+    seen = {
+        name: ServiceHealth(_condition(unit), unit.restarts, str(unit))
+        for name, unit in units_in(text).items()
+    }
     return {name: seen.get(name, missing) for name in SERVICES}
 
 
-def _condition(values: Mapping[str, str]) -> Condition:
-    if values.get("ActiveState") == "active" and values.get("SubState") == "running":
+def _condition(unit: Unit) -> Condition:
+    if (unit.active, unit.sub) == ("active", "running"):
         return Condition.RUNS
-    if values.get("ActiveState") == "inactive" and values.get("Result") == "exec-condition":
+    if (unit.active, unit.result) == ("inactive", NOT_WANTED):
         return Condition.NOT_WANTED
     return Condition.SICK
 
 
 def _look(client: NodeClient) -> dict[str, ServiceHealth]:
     """The services as systemd and the local API see them now."""
-    units = [f"edgenode-{name}.service" for name in SERVICES]
     done = subprocess.run(  # noqa: S603
-        ["/usr/bin/systemctl", "show", f"--property={','.join(_PROPERTIES)}", *units],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+        SHOW, capture_output=True, text=True, check=False, timeout=60
     )
     services = read_units(done.stdout)
     try:
@@ -168,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     logs.configure("health", logging.INFO)
     _wait_until_healthy(NodeClient(options.api))
-    slot = current_slot(Path("/proc/cmdline").read_text(encoding="utf-8"))
+    slot = current_slot(CMDLINE.read_text(encoding="utf-8"))
     if slot is None:
         log.info("healthy; this box has no slots to confirm")
         return 0

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from edgenode.api.shapes import LastReport
 from edgenode.api.wording import shown_duration
-from edgenode.doctor.facts import Facts, Node, Unit, Unknown
+from edgenode.appliance.units import NOT_WANTED, SERVICES, Unit
+from edgenode.doctor.facts import Facts, Node, Unknown
 from edgenode.doctor.finding import Finding, Remark, Value, concluded, fail, warn
 from edgenode.exporter.snapshot import UP_SECONDS
 from edgenode.services.config import NodeSettings
@@ -14,13 +15,8 @@ from edgenode.services.ending import EXIT_BAD_FILE
 
 NAME = "services"
 
-SERVICES = ("collector", "trainer", "gossip", "miner", "exporter")
-
 MANY_RESTARTS = 5
 """Restarts by systemd since somebody last started the unit that are no accident any more."""
-
-NOT_WANTED = "exec-condition"
-"""Result of a unit whose condition said that the configuration has no table for it."""
 
 
 def check(facts: Facts) -> Finding:
@@ -38,7 +34,7 @@ def check(facts: Facts) -> Finding:
         remarks.append(warn(f"systemd does not answer: {facts.units.why}", "systemctl status"))
     values: dict[str, Value] = {"expected": tuple(sorted(expected))}
     for name, unit in units.items():
-        values[f"{name}_unit"] = f"{unit.active} ({unit.sub}, {unit.result})"
+        values[f"{name}_unit"] = str(unit)
         values[f"{name}_restarts"] = unit.restarts
     if isinstance(facts.node, Node):
         for name, report in facts.node.services.items():

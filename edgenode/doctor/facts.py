@@ -8,6 +8,8 @@ from pathlib import Path
 
 from edgenode.api.shapes import LastReport, Peer, Status
 from edgenode.appliance.boot_state import BootState, Slot
+from edgenode.appliance.mistake import Mistake
+from edgenode.appliance.units import Unit
 from edgenode.services.config import NodeSettings
 
 
@@ -90,27 +92,6 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """A service as systemd sees it; the words are systemd's.
-
-    Attributes:
-        active: ActiveState.
-        sub: SubState.
-        result: Result of the last run.
-        status: Exit status of the last run.
-        restarts: How often it was restarted by itself.
-        unmet: Whether it was to start and a condition of it was not met.
-    """
-
-    active: str
-    sub: str
-    result: str
-    status: int
-    restarts: int
-    unmet: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Seed:
     """A node to ask first.
 
@@ -161,14 +142,6 @@ class Slots:
     boot: BootState | Unknown | None
     booted: str | None
     rauc: tuple[RaucSlot, ...] | Unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """What edgenode-setup found wrong in the box's settings, and where."""
-
-    where: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from edgenode.appliance.mistake import Mistake
 from edgenode.appliance.setup import MISTAKES
-from edgenode.doctor.facts import Mistake, Unknown, Ward
+from edgenode.doctor.facts import Unknown, Ward
 from edgenode.ledger.genesis import GenesisError
 from edgenode.services.config import ConfigError, NodeSettings, load
 from edgenode.storage.genesis import read_genesis

@@ -6,12 +6,10 @@ import json
 import os
 from pathlib import Path
 
-from edgenode.appliance.boot_slots import BOOT_FOLDER, BootSlots, current_slot
+from edgenode.appliance.boot_slots import BOOT_FOLDER, CMDLINE, BootSlots, current_slot
 from edgenode.appliance.boot_state import BootState, BootStateError
 from edgenode.doctor.command import CommandError, output_of
 from edgenode.doctor.facts import RaucSlot, Slots, Unknown
-
-CMDLINE = Path("/proc/cmdline")
 
 
 def read_slots(cmdline: Path = CMDLINE, folder: Path = BOOT_FOLDER) -> Slots | None:

@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenode.appliance.health import (
-    SERVICES,
     Condition,
     HealthWatch,
     ServiceHealth,
     read_units,
 )
+from edgenode.appliance.units import SERVICES
 
 UNIT = """\
 Id=edgenode-{name}.service
+LoadState=loaded
 ActiveState={state}
 SubState={sub}
 Result={result}

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from edgenode.api.shapes import ClockStatus, LastReport
 from edgenode.appliance.boot_state import Slot, SlotRecord, SlotState
+from edgenode.appliance.mistake import Mistake
+from edgenode.appliance.units import Unit
 from edgenode.doctor.check_storage import FULL_BYTES, SCARCE_BYTES
 from edgenode.doctor.examine import CHECKS, Report, examine
-from edgenode.doctor.facts import Clock, Facts, Mistake, Seed, Storage, Store, Unit, Unknown
+from edgenode.doctor.facts import Clock, Facts, Seed, Storage, Store, Unknown
 from edgenode.doctor.finding import Finding, Remark, Status, concluded, worst
 from tests.doctor.boxes import (
     EMPTY,

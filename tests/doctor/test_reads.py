@@ -16,17 +16,18 @@ from dbus_fast import Variant
 
 from edgenode.appliance.announcement import mistakes_json
 from edgenode.appliance.boot_state import FACTORY, FILE_NAMES, Slot, encode
-from edgenode.appliance.mistake import Mistake as SetupMistake
+from edgenode.appliance.mistake import Mistake
+from edgenode.appliance.units import Unit, units_in
 from edgenode.doctor import command, gather, read_node
 from edgenode.doctor.command import CommandError, output_of
-from edgenode.doctor.facts import Mistake, RaucSlot, Seed, Slots, Store, Unit, Unknown
+from edgenode.doctor.facts import RaucSlot, Seed, Slots, Store, Unknown
 from edgenode.doctor.read_adapters import read_adapters
 from edgenode.doctor.read_node import read_node as ask_node
 from edgenode.doctor.read_seeds import read_seeds
 from edgenode.doctor.read_settings import read_mistakes, read_settings, read_ward
 from edgenode.doctor.read_slots import rauc_status, read_slots
 from edgenode.doctor.read_storage import read_disk, read_storage
-from edgenode.doctor.read_units import SYSTEMD, read_units, units_in
+from edgenode.doctor.read_units import SYSTEMD, read_units
 from edgenode.ledger.genesis_file import format_genesis
 from edgenode.storage.chain import SqliteChainStore
 from edgenode.storage.format_check import check_chain_store, check_sample_store
@@ -321,7 +322,7 @@ def test_seeds_are_looked_up_and_nothing_is_sent():
 def test_what_setup_writes_is_what_is_read(tmp_path):
     path = tmp_path / "errors.json"
     assert read_mistakes(path) == ()
-    path.write_text(mistakes_json([SetupMistake("edgenode.toml:3", "no such key")]))
+    path.write_text(mistakes_json([Mistake("edgenode.toml:3", "no such key")]))
     assert read_mistakes(path) == (Mistake("edgenode.toml:3", "no such key"),)
     path.write_text(mistakes_json([]))
     assert read_mistakes(path) == ()
