@@ -13,7 +13,6 @@ import shutil
 import tarfile
 import tomllib
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from image.commands import BuildError, run
@@ -173,10 +172,6 @@ def _pack(tree: Path, out: Path, epoch: int) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     half = out.with_suffix(".part")
     with tarfile.open(half, "w", format=tarfile.GNU_FORMAT) as archive:
-        for path in _in_order(tree):
+        for path in sorted(tree.rglob("*")):
             archive.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=plain)
     half.replace(out)
-
-
-def _in_order(tree: Path) -> Iterator[Path]:
-    yield from sorted(tree.rglob("*"))

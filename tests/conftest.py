@@ -13,6 +13,7 @@ from hypothesis import settings
 from datasets import recordings
 
 RECORDINGS = Path(__file__).parent.parent / "var" / "recordings.npz"
+IMAGE = Path(__file__).parent.parent / "var" / "image" / "edgenode-pi.img"
 
 # Whether an example is fast is no behaviour; on a loaded machine none is.
 settings.register_profile("edgenode", deadline=None)
@@ -26,6 +27,15 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return RECORDINGS
     path = tmp_path_factory.mktemp("recordings") / "recordings.npz"
     assert recordings.main(["--out", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def image() -> Path:
+    """The appliance's image; a check of another one names it in EDGENODE_IMAGE."""
+    path = Path(os.environ.get("EDGENODE_IMAGE", IMAGE))
+    if not path.exists():
+        pytest.fail(f"{path} is missing: make image")
     return path
 
 

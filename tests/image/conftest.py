@@ -1,25 +1,16 @@
-"""What the image build needs of the machine; without it these tests are skipped, or fail in CI."""
+"""What the image build needs of the machine: tests name it with the mark `needs`."""
 
 import os
-import shutil
 
 import pytest
 
 from image.commands import PROGRAMS
+from tests.conftest import require_tool
 
 
 @pytest.fixture(autouse=True)
-def _programs(request):
-    needed = [mark.args[0] for mark in request.node.iter_markers("needs")]
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    for name in needed:
-        if shutil.which(name, path=path) is None:
-            reason = f"{name} is missing (Debian package {PROGRAMS.get(name, name)})"
-            if os.environ.get("EDGENODE_REQUIRE_TOOLS"):
-                pytest.fail(reason)
-            pytest.skip(reason)
-
-
-@pytest.fixture(autouse=True)
-def _system_programs(monkeypatch):
+def _programs(request, monkeypatch):
+    # Some of them lie where only root looks.
     monkeypatch.setenv("PATH", os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    for mark in request.node.iter_markers("needs"):
+        require_tool(mark.args[0], PROGRAMS[mark.args[0]])

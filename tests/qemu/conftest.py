@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,18 +19,7 @@ from tests.qemu.images import a_disk
 PATIENCE = 120.0
 PROMPT = "^=> $"
 
-IMAGE = Path(__file__).parent.parent.parent / "var" / "image" / "edgenode-pi.img"
-
 MakeMachine = Callable[..., Machine]
-
-
-@pytest.fixture(scope="session")
-def image() -> Path:
-    """The appliance's image; a check of another one names it in EDGENODE_IMAGE."""
-    path = Path(os.environ.get("EDGENODE_IMAGE", IMAGE))
-    if not path.exists():
-        pytest.fail(f"{path} is missing: make image")
-    return path
 
 
 @pytest.fixture
