@@ -24,8 +24,10 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bumble import hci, ll
 from bumble.controller import Controller
@@ -235,8 +237,31 @@ class Radio:
             server.close()
 
 
-async def run(boxes: list[Box], recordings: Path, speed: float, *, loop: bool) -> None:
-    """Run the radio until SIGTERM or SIGINT."""
+Offer = Callable[[Radio, int], Awaitable[dict[str, str]]]
+"""Offers the controller of a box, numbered from 1, and says where it is."""
+
+
+def wearable_address(box: int) -> str:
+    """Address of the wearable of a box, from 1 on."""
+    return _WEARABLE_ADDRESS.format(box)
+
+
+async def on_air(
+    wearers: Sequence[tuple[int, ...]], offer: Offer, recordings: Path, speed: float, *, loop: bool
+) -> None:
+    """Play wearables and offer controllers until SIGTERM or SIGINT.
+
+    Args:
+        wearers: For each box, whose recordings its wearable replays; none for one without.
+        offer: Called once for each box.
+        recordings: What is replayed.
+        speed: Times life.
+        loop: Whether wearables begin again at the end.
+
+    Raises:
+        RecordingsError: There are no usable recordings.
+        OSError: A controller cannot be offered.
+    """
     everything = load(recordings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -245,16 +270,14 @@ async def run(boxes: list[Box], recordings: Path, speed: float, *, loop: bool) -
     ready = []
     async with asyncio.TaskGroup() as tasks:
         playing = []
-        for n, box in enumerate(boxes, 1):
-            series = in_turns(everything, box.people)
-            address = _WEARABLE_ADDRESS.format(n)
-            wearable = Wearable(series, address, speed=speed, loop=loop)
-            # A wearable's controller has no public address that anybody would see.
-            await wearable.power_on(radio.controller(f"wearable {n}", "00:00:00:00:00:00"))
-            playing.append(tasks.create_task(wearable.play()))
-            controller = radio.controller(f"box {n}", _BOX_ADDRESS.format(n))
-            port = await radio.serve(controller, box.port)
-            ready.append({"adapter": f"bumble:tcp-client:127.0.0.1:{port}", "sensors": [address]})
+        for n, people in enumerate(wearers, 1):
+            sensors = [wearable_address(n)] if people else []
+            for address in sensors:
+                wearable = Wearable(in_turns(everything, people), address, speed=speed, loop=loop)
+                # A wearable's controller has no public address that anybody would see.
+                await wearable.power_on(radio.controller(f"wearable {n}", "00:00:00:00:00:00"))
+                playing.append(tasks.create_task(wearable.play()))
+            ready.append({**await offer(radio, n), "sensors": sensors})
         _say({"boxes": ready})
         telling = tasks.create_task(_tell_end(playing))
         await stop.wait()
@@ -273,29 +296,65 @@ def _say(document: object) -> None:
     sys.stdout.flush()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the radio of a ward; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m demo.radio", description=main.__doc__)
+async def run(boxes: Sequence[Box], recordings: Path, speed: float, *, loop: bool) -> None:
+    """Run the radio, with controllers on TCP ports, until SIGTERM or SIGINT; see `on_air`."""
+
+    async def offer(radio: Radio, n: int) -> dict[str, str]:
+        controller = radio.controller(f"box {n}", _BOX_ADDRESS.format(n))
+        port = await radio.serve(controller, boxes[n - 1].port)
+        return {"adapter": f"bumble:tcp-client:127.0.0.1:{port}"}
+
+    await on_air([box.people for box in boxes], offer, recordings, speed, loop=loop)
+
+
+def run_command(
+    arguments: Sequence[str] | None,
+    prog: str,
+    run: Callable[..., Coroutine[Any, Any, None]],
+    *,
+    parse: Callable[[str], object],
+    example: str,
+    most: int,
+) -> int:
+    """Read the command line of a radio and run it; returns the exit status.
+
+    Args:
+        arguments: Those of the command line; None for the process' own.
+        prog: The program's name.
+        run: Takes boxes, recordings, speed and loop, as `run` does.
+        parse: Reads one --box.
+        example: What --box looks like.
+        most: Boxes at the same time.
+    """
+    parser = argparse.ArgumentParser(prog=prog, description="Run the radio of some boxes.")
     parser.add_argument("--recordings", type=Path, required=True, help="recordings.npz")
     parser.add_argument(
         "--box",
-        type=Box.parse,
+        type=parse,
         action="append",
         required=True,
-        help='"people=1,2" or "people=1,2 port=6402"; once for each box',
+        help=f"{example}; once for each box",
     )
     parser.add_argument("--speed", type=float, default=1.0, help="times life (default 1)")
     parser.add_argument("--once", action="store_true", help="do not begin again at the end")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    if len(options.box) > _MAX_BOXES:
-        parser.error(f"more than {_MAX_BOXES} boxes")
+    if len(options.box) > most:
+        parser.error(f"more than {most} boxes")
     try:
         asyncio.run(run(options.box, options.recordings, options.speed, loop=not options.once))
     except (RecordingsError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the radio of a ward; returns the exit status."""
+    example = '"people=1,2" or "people=1,2 port=6402"'
+    return run_command(
+        arguments, "python -m demo.radio", run, parse=Box.parse, example=example, most=_MAX_BOXES
+    )
 
 
 if __name__ == "__main__":

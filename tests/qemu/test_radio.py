@@ -5,9 +5,10 @@ import socket
 
 import pytest
 
+from demo.radio import wearable_address
 from qemu import sockets
 from qemu.errors import QemuError
-from qemu.radio import Place, wearable_address
+from qemu.radio import Place
 from qemu.radio_process import RadioProcess
 
 RESET = bytes([1, 0x03, 0x0C, 0])
