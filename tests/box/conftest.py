@@ -1,30 +1,21 @@
 """The image, and a box that a ward has taken up, once for all tests of a run."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.box.guest import PATIENCE, Box
-
-ROOT = Path(__file__).parent.parent.parent
+from qemu import founding
+from qemu.patience import BOOT_PATIENCE
+from tests.box.guest import FlashedBox
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.qemu)
-            item.add_marker(pytest.mark.timeout(4 * PATIENCE))
-
-
-@pytest.fixture(scope="session")
-def image():
-    path = Path(os.environ.get("EDGENODE_IMAGE", ROOT / "var/image/edgenode-pi.img"))
-    if not path.exists():
-        pytest.fail(f"{path} is missing: make image")
-    return path
+            item.add_marker(pytest.mark.timeout(4 * BOOT_PATIENCE))
 
 
 def edgenode(*arguments, **more):
@@ -50,23 +41,21 @@ def found_ward(folder, members):
 def enrol(box, files):
     """What a person does with a box that waits for its ward: copy two files to its card."""
     for name, text in files.items():
-        box.ssh.run(f"sudo tee /tmp/{name} >/dev/null", text=text)
-    box.run("sudo mount -o remount,rw /boot/firmware && sudo cp /tmp/ward.key /tmp/genesis.toml "
+        box.run(f"sudo tee /tmp/{name} >/dev/null", text=text)
+    box.out("sudo mount -o remount,rw /boot/firmware && sudo cp /tmp/ward.key /tmp/genesis.toml "
             "/boot/firmware/ && sudo mount -o remount,ro /boot/firmware")  # fmt: skip
-    box.run("sudo rm /tmp/ward.key /tmp/genesis.toml")
+    box.out("sudo rm /tmp/ward.key /tmp/genesis.toml")
 
 
 @pytest.fixture(scope="session")
 def box(image, tmp_path_factory):
     """A box that was flashed, booted, enrolled as its ward's only member, and mines."""
     folder = tmp_path_factory.mktemp("box")
-    box = Box(image, folder / "bed-1")
-    box.write_card(edgenode_toml=box.settings())
-    with box.machine:
-        box.boot()
-        member = box.run("sudo edgenode key show --file /etc/edgenode/member.key")
-        enrol(box, found_ward(folder, {"bed-1": member}))
+    with FlashedBox(image, folder / "bed-1", "bed-1") as box:
+        box.start()
+        box.wait()
+        enrol(box, found_ward(folder, {"bed-1": founding.member_key(box)}))
         box.reboot()
-        box.accept_clock()
+        founding.accept_clock(box)
         box.wait_until("systemctl is-active --quiet edgenode-gossip edgenode-miner")
         yield box

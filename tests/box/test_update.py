@@ -8,7 +8,8 @@ import pytest
 
 from image import boards, bundle, layout
 from image.filesystems import fat
-from tests.box.guest import PATIENCE
+from qemu import founding
+from qemu.patience import BOOT_PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent
 EPOCH = 1_764_000_000
@@ -82,12 +83,12 @@ def newer(version, step):
 
 
 def send(box, path):
-    box.run("sudo rm -f /data/*.raucb && sudo install -d -o operator /data/inbox")
-    box.ssh.copy_to(path, "/data/inbox/update.raucb", patience=PATIENCE)
+    box.out("sudo rm -f /data/*.raucb && sudo install -d -o operator /data/inbox")
+    box.ssh.copy_to(path, "/data/inbox/update.raucb", patience=BOOT_PATIENCE)
 
 
 def install(box):
-    return box.ssh.run("sudo rauc install /data/inbox/update.raucb 2>&1", patience=PATIENCE,
+    return box.run("sudo rauc install /data/inbox/update.raucb 2>&1", patience=BOOT_PATIENCE,
                        check=False)  # fmt: skip
 
 
@@ -98,14 +99,14 @@ def test_a_bundle_that_nobody_we_trust_signed_is_refused(box, bundles, tmp_path)
     done = install(box)
     assert done.status != 0
     assert "signature verification failed" in done.stdout.lower()
-    assert box.run("sudo edgenode-bootslot get-primary") == slot
+    assert box.out("sudo edgenode-bootslot get-primary") == slot
 
 
 def test_an_older_release_is_refused(box, bundles):
     send(box, bundles.make("0.0.1"))
     done = install(box)
     assert done.status != 0
-    assert "older than" in box.run("sudo journalctl --boot -u rauc --output=cat -n 40")
+    assert "older than" in box.out("sudo journalctl --boot -u rauc --output=cat -n 40")
 
 
 def test_a_bundle_that_was_altered_is_refused(box, bundles):
@@ -118,7 +119,7 @@ def test_a_bundle_that_was_altered_is_refused(box, bundles):
     send(box, path)
     slot = box.slot()
     assert install(box).status != 0
-    assert box.run("sudo edgenode-bootslot get-primary") == slot
+    assert box.out("sudo edgenode-bootslot get-primary") == slot
 
 
 def test_a_bundle_that_was_cut_off_is_refused(box, bundles):
@@ -137,10 +138,10 @@ def test_a_good_update_goes_to_the_other_slot_and_is_kept(box, bundles):
     assert done.status == 0, done.stdout
     box.reboot()
     assert box.slot() != before
-    box.accept_clock()
+    founding.accept_clock(box)
     box.wait_until(f"sudo edgenode-bootslot show | grep -q 'slot {box.slot()}: good'")
     assert box.status()["head"]["height"] >= height
-    assert box.run("systemctl list-units --failed --no-legend --plain") == ""
+    assert box.out("systemctl list-units --failed --no-legend --plain") == ""
 
 
 def test_an_update_whose_gossip_fails_gives_way(box, bundles):
@@ -155,17 +156,17 @@ def test_an_update_whose_gossip_fails_gives_way(box, bundles):
     assert box.slot() != before
     # Not to wait 20 minutes twice: the unit's deadline is shortened, its effect is the real one.
     for _ in range(2):
-        box.run("sudo mkdir -p /run/systemd/system/edgenode-trial.service.d")
-        box.ssh.run("sudo tee /run/systemd/system/edgenode-trial.service.d/short.conf >/dev/null",
+        box.out("sudo mkdir -p /run/systemd/system/edgenode-trial.service.d")
+        box.run("sudo tee /run/systemd/system/edgenode-trial.service.d/short.conf >/dev/null",
                     text="[Service]\nTimeoutStartSec=30s\n")  # fmt: skip
         boot = box.ssh.boot_id()
-        box.run("sudo systemctl daemon-reload")
-        box.ssh.run("sudo systemctl --no-block restart edgenode-trial.service", check=False)
-        box.wait_for_another_boot(boot)
+        box.out("sudo systemctl daemon-reload")
+        box.run("sudo systemctl --no-block restart edgenode-trial.service", check=False)
+        box.wait_for_other_boot(boot)
         if box.slot() == before:
             break
     assert box.slot() == before
-    box.accept_clock()
+    founding.accept_clock(box)
     box.wait_until("edgenode status")
 
 
@@ -177,5 +178,5 @@ def test_a_kernel_that_panics_gives_way(box, bundles):
     box.reboot()
     assert box.slot() == before
     assert "Kernel panic" in box.machine.console.text
-    box.accept_clock()
+    founding.accept_clock(box)
     box.wait_until("edgenode status")
