@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,6 +15,14 @@ from datasets import recordings
 
 RECORDINGS = Path(__file__).parent.parent / "var" / "recordings.npz"
 IMAGE = Path(__file__).parent.parent / "var" / "image" / "edgenode-pi.img"
+
+# What a shell's background jobs and nohup ignore would be inherited by the programs under test.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # Whether an example is fast is no behaviour; on a loaded machine none is.
 settings.register_profile("edgenode", deadline=None)
