@@ -1,34 +1,64 @@
-"""A flashed box for the tests: the harness' box, and short ways to ask it."""
+"""A flashed box for the tests: the harness' box with a wearable, and short ways to ask it."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edgenode.ledger.genesis import Genesis
 from qemu import founding
 from qemu.box import SETTINGS, Box
 from qemu.hardware import Hardware
 from qemu.patience import BOOT_PATIENCE
-from qemu.settings import for_box, text
+from qemu.radio import Place
+from qemu.radio_process import RadioProcess
+from qemu.settings import Tables, for_box, for_member, text
 from qemu.ssh import make_key, public_key
+
+WARD_KEY = bytes(range(32))
 
 
 class FlashedBox(Box):
-    """A box whose card has settings: it mines and shows its metrics, and knows no other box."""
+    """A box with a wearable in reach; its settings are on its card.
 
-    def __init__(self, image: Path, folder: Path, name: str) -> None:
-        folder.mkdir(parents=True)
-        key = make_key(folder)
-        super().__init__(name, image, folder, key, hardware=Hardware(watchdog=True))
-        tables = {
-            **for_box(name, [public_key(key)]),
-            "node": {"name": name},
-            "miner": {"share": 0.5},
-            "exporter": {"listen": "0.0.0.0:9464"},
-        }
-        self.write_card({SETTINGS: text(tables)})
+    Attributes:
+        key: The private SSH key that it lets in.
+        tables: The settings.
+    """
+
+    def __init__(
+        self, image: Path, folder: Path, name: str, hardware: Hardware, tables: Tables
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.key = make_key(folder)
+        super().__init__(name, image, folder, self.key, hardware=hardware)
+        self.tables: Tables = {**for_box(name, [public_key(self.key)]), **tables}
+        self.write_card({SETTINGS: text(self.tables)})
+
+    def come_up(self) -> None:
+        """Switch it on, and wait until it lets us in."""
+        self.start()
+        self.wait()
+
+    def settle(self) -> None:
+        """Do what a box's board and its network do after each boot, and an emulated one's do not.
+
+        Plug the radio in, which on a board the kernel finds by itself, and vouch for the clock,
+        which no time server sets here.
+        """
+        if self.machine.hardware.radio is not None:
+            self.machine.replug_radio()
+            self.attach_radio()
+        founding.accept_clock(self)
+
+    def found(self, spacing: int = 10) -> Genesis:
+        """Make it a ward of its own."""
+        self.attach_radio()
+        return founding.found([self], spacing=spacing)
 
     def out(self, command: str) -> str:
         """Standard output of a command that must succeed."""
@@ -38,12 +68,69 @@ class FlashedBox(Box):
         """Repeat a command on the box until it succeeds; its standard output."""
         return self.out(f"until {command}; do sleep 2; done")
 
+    def wait_for_services(self) -> None:
+        """Wait until all five run."""
+        for service in founding.SERVICES:
+            self.wait_until(f"systemctl is-active --quiet edgenode-{service}")
+
+    def failed_units(self) -> str:
+        """Units that systemd calls failed, a line for each."""
+        return self.out("systemctl list-units --failed --no-legend --plain")
+
     def status(self) -> Mapping[str, Any]:
         """The node at a glance."""
         return founding.status(self)
+
+    def doctor(self, check: str) -> tuple[str, str, int]:
+        """What the doctor says of one thing: its status, all its words; and the exit status."""
+        said = self.run("sudo edgenode doctor --json", check=False)
+        finding = next(f for f in json.loads(said.stdout)["checks"] if f["name"] == check)
+        return finding["status"], json.dumps(finding), said.status
+
+    def put_on_card(self, files: Mapping[str, str]) -> None:
+        """Write files to the first partition while the box is on."""
+        self.out("sudo mount -o remount,rw /boot/firmware")
+        for name, content in files.items():
+            self.run(f"sudo tee /boot/firmware/{name} >/dev/null", text=content)
+        self.out("sudo mount -o remount,ro /boot/firmware")
 
     def slot(self) -> str:
         """Which slot runs."""
         found = re.search(r"rauc\.slot=([AB])", self.out("cat /proc/cmdline"))
         assert found
         return found[1]
+
+
+@contextmanager
+def flashed(
+    image: Path,
+    recorded: Path,
+    folder: Path,
+    *,
+    ward_key: bytes | None = WARD_KEY,
+    share: float = 0.2,
+    **hardware: Any,
+) -> Iterator[FlashedBox]:
+    """A box, switched off, with a wearable that replays recordings.
+
+    Args:
+        image: The image.
+        recorded: What the wearable replays.
+        folder: For all its files.
+        ward_key: In its settings; None for a box that waits for its ward.
+        share: Share of its time that its miner hashes.
+        hardware: More of `qemu.hardware.Hardware`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = Place((1, 2), folder / "radio.sock")
+    radio = RadioProcess([place], folder / "radio.log", recordings=recorded, speed=8)
+    try:
+        (sensors,) = radio.start()
+        tables = for_member([], ward_key or WARD_KEY, sensors, share)
+        if ward_key is None:
+            del tables["ward"]
+        machine = Hardware(radio=place.socket, watchdog=True, **hardware)
+        with FlashedBox(image, folder / "bed-1", "bed-1", machine, tables) as box:
+            yield box
+    finally:
+        radio.stop()

@@ -4,9 +4,11 @@ import time
 
 import pytest
 
+from qemu import founding
+
 
 def test_no_unit_has_failed(box):
-    assert box.out("systemctl list-units --failed --no-legend --plain") == ""
+    assert box.failed_units() == ""
 
 
 def test_no_units_wait_for_each_other(box):
@@ -16,8 +18,8 @@ def test_no_units_wait_for_each_other(box):
     assert journal == ""
 
 
-def test_the_services_that_the_settings_ask_for_run(box):
-    for name in ("gossip", "miner", "exporter"):
+def test_all_five_services_run(box):
+    for name in founding.SERVICES:
         box.wait_until(f"systemctl is-active --quiet edgenode-{name}")
         box.out(f"test $(systemctl show --property=NRestarts --value edgenode-{name}) = 0")
 

@@ -1,0 +1,65 @@
+"""What a run of the guests' tests found, as a page: outcomes, times, and the figures they took."""
+
+from __future__ import annotations
+
+import platform
+import time
+from pathlib import Path
+
+import pytest
+
+
+class Summary:
+    """A plugin of pytest that writes the page at the end of a run.
+
+    Figures are what tests give to pytest's `record_property`.
+    """
+
+    def __init__(self, path: Path, under: str) -> None:
+        self._path = path
+        self._under = under
+        self._rows: dict[str, tuple[str, float]] = {}
+        self._figures: list[tuple[str, object]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep a test's outcome, and the time that it and its fixtures took."""
+        if not report.nodeid.startswith(self._under):
+            return
+        outcome, seconds = self._rows.get(report.nodeid, ("passed", 0.0))
+        if report.outcome != "passed":
+            outcome = report.outcome
+        self._rows[report.nodeid] = (outcome, seconds + report.duration)
+        if report.when == "teardown":
+            self._figures += [(str(name), value) for name, value in report.user_properties]
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the page, if there is anything to say."""
+        if self._rows:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text("\n".join([*self._lines(), ""]))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say where it is."""
+        if self._rows:
+            terminalreporter.write_line(f"summary: {self._path}")
+
+    def _lines(self) -> list[str]:
+        passed = sum(outcome == "passed" for outcome, _ in self._rows.values())
+        minutes = sum(seconds for _, seconds in self._rows.values()) / 60
+        lines = [
+            "# The image in QEMU",
+            "",
+            f"{passed} of {len(self._rows)} tests passed in {minutes:.0f} min, "
+            f"{time.strftime('%Y-%m-%d', time.gmtime())}, on {platform.machine()}.",
+            "",
+            "| figure | value |",
+            "|---|---|",
+            *(f"| {name} | {value} |" for name, value in self._figures),
+            "",
+            "| test | outcome | s |",
+            "|---|---|---|",
+        ]
+        for name, (outcome, seconds) in self._rows.items():
+            short = name.removeprefix(self._under).replace("|", "\\|")
+            lines.append(f"| `{short}` | {outcome} | {seconds:.0f} |")
+        return lines
