@@ -7,6 +7,8 @@ BIN    := $(VENV)/bin
 
 # What `make image` passes on, such as IMAGE="--version 1.2.0 --keys /safe/update-keys".
 IMAGE  ?=
+# What `make image` builds for: pi, jetson-nano, or "pi jetson-nano" for both of one root file system.
+BOARD  ?= pi
 # How many boxes `make qemu-ward` boots.
 N      ?= 2
 
@@ -65,8 +67,8 @@ test: $(VENV)/test.stamp .venv-ansible/stamp var/recordings.npz lint ## all test
 
 ANSIBLE := PATH="$(CURDIR)/.venv-ansible/bin:$$PATH"
 
-image: $(VENV)/demo.stamp .venv-ansible/stamp ## what is flashed to a card, its update bundle, its SBOM (root)
-	@$(ANSIBLE) $(BIN)/python -m image $(IMAGE)
+image: $(VENV)/demo.stamp .venv-ansible/stamp ## BOARD=pi|jetson-nano: what is flashed to a card, update bundle, SBOM (root)
+	@$(ANSIBLE) $(BIN)/python -m image $(addprefix --board ,$(BOARD)) $(IMAGE)
 
 qemu: $(VENV)/demo.stamp ## boot the image and log in
 	@$(BIN)/python -m qemu boot --image var/image/edgenode-pi.img

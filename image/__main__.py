@@ -1,4 +1,4 @@
-"""`python -m image`: from a checkout to the file that is flashed."""
+"""`python -m image`: from a checkout to the files that are flashed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import hashlib
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from image import boards, bundle, debian_root, layout, provision, python_tree, sbom
+from image import bmap, boards, bundle, debian_root, layout, provision, python_tree, sbom
 from image.assemble import assemble
+from image.boot_files import Sources
 from image.commands import (
     BuildError,
     ansible_playbook,
@@ -36,16 +37,17 @@ def _phase(name: str) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build an image and, beside it, its update bundle and its SBOM.
+    """Build an image for each board that is asked for; beside them their update bundle and SBOM.
 
     Returns:
         0, or 1 when something is missing or failed; the reason is on standard error.
     """
     options = _options(arguments)
     try:
+        wanted = boards.chosen(options.board or ["pi"])
         require_programs()
         ansible_playbook()
-        _build(options)
+        _build(options, wanted)
     except BuildError as error:
         print(f"image: {error}", file=sys.stderr)
         return 1
@@ -54,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m image", description=__doc__)
+    parser.add_argument(
+        "--board",
+        action="append",
+        metavar="NAME",
+        help=f"what the card is for: {' or '.join(sorted(boards.BOARDS))}; given twice, both are "
+        "made of one root file system (default: pi)",
+    )
     parser.add_argument(
         "--out", type=Path, default=REPOSITORY / "var/image", help="folder of what is made"
     )
@@ -74,7 +83,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _build(options: argparse.Namespace) -> None:
+def _build(options: argparse.Namespace, wanted: Sequence[boards.Board]) -> None:
     out, cache = options.out.resolve(), options.cache.resolve()
     out.mkdir(parents=True, exist_ok=True)
     work = out / "work"
@@ -104,38 +113,45 @@ def _build(options: argparse.Namespace) -> None:
         provision.clean(root)
     with _phase("root file system"):
         squashfs(root, work / "root.squashfs", epoch, log)
-    image = out / "edgenode-pi.img"
-    with _phase("image"):
-        _assemble_pi(root, initrd, work, epoch, image)
+    sources = Sources(root, initrd, HERE, work, epoch)
+    slot = {"root-a": work / "root.squashfs", "boot-a": work / "boot.img"}
+    with _phase("boot and data partitions"):
+        fat(boards.slot_files(root, HERE, initrd, disk=layout.DISK_ID, work=work, epoch=epoch),
+            slot["boot-a"], layout.PI["boot-a"].size, "BOOT", epoch)  # fmt: skip
+        ext4(work / "data.img", layout.PI["data"].size, "data", DATA_UUID, epoch)
+    made: list[Path] = []
+    for board in wanted:
+        with _phase(f"image for {board.name}"):
+            image = out / f"edgenode-{board.name}.img"
+            made += _assemble(board, sources, slot | {"data": work / "data.img"}, image)
     with _phase("bundle"):
+        raucb = out / f"edgenode-{version}.raucb"
         bundle.build(
-            {"rootfs": work / "root.squashfs", "boot": work / "boot.img"},
-            version, keys, work=work / "bundle", out=out / f"edgenode-{version}.raucb", log=log,
+            {"rootfs": slot["root-a"], "boot": slot["boot-a"]},
+            version, keys, work=work / "bundle", out=raucb, log=log,
         )  # fmt: skip
+        bill = out / f"edgenode-{version}.cdx.json"
         sbom.write(
             version, epoch, provision.debian_versions(root),
-            work / "python/tree/site-packages", out / f"edgenode-{version}.cdx.json",
+            work / "python/tree/site-packages", bill,
         )  # fmt: skip
-    run(["zstd", "-q", "-T0", "-f", image, "-o", image.with_suffix(".img.zst")], log=log)
-    for made in sorted(out.glob("edgenode-*")):
-        if made.suffix != ".log":
-            print(f"{sha256(made)}  {made.stat().st_size / 1e6:8.1f} MB  {made}")
+    for path in (*made, raucb, bill):
+        print(f"{sha256(path)}  {path.stat().st_size / 1e6:8.2f} MB  {path}")
 
 
-def _assemble_pi(root: Path, initrd: Path, work: Path, epoch: int, image: Path) -> None:
-    parts = layout.PI
-    fat(boards.pi_boot_files(root, HERE, work, epoch), work / "firmware.img",
-        parts["firmware"].size, "EDGENODE", epoch)  # fmt: skip
-    slot = boards.slot_files(root, HERE, initrd, work=work, disk=layout.DISK_ID, epoch=epoch)
-    fat(slot, work / "boot.img", parts["boot-a"].size, "BOOT", epoch)
-    ext4(work / "data.img", parts["data"].size, "data", DATA_UUID, epoch)
-    contents = {
-        "firmware": work / "firmware.img",
-        "boot-a": work / "boot.img",
-        "root-a": work / "root.squashfs",
-        "data": work / "data.img",
-    }
-    assemble(contents, parts, layout.IMAGE_BYTES, image)
+def _assemble(
+    board: boards.Board, sources: Sources, contents: Mapping[str, Path], image: Path
+) -> list[Path]:
+    """The image, the same compressed, and its block map."""
+    first = sources.work / f"first-{board.name}.img"
+    size = board.disk.partitions["firmware"].size
+    fat(board.first_files(sources), first, size, "EDGENODE", sources.epoch)
+    whole = {"firmware": first, **contents}
+    assemble(whole, board.disk, image)
+    packed, block_map = image.with_suffix(".img.zst"), image.with_suffix(".img.bmap")
+    bmap.write(image, whole, board.disk, block_map)
+    run(["zstd", "-q", "-T0", "-f", image, "-o", packed], log=image.with_suffix(".log"))
+    return [image, packed, block_map]
 
 
 def release_version(epoch: int) -> str:

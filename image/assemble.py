@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from image.commands import BuildError, run
-from image.layout import MIB, Partition, sfdisk_script
+from image.layout import MIB, Disk
 
 
-def assemble(
-    contents: Mapping[str, Path], partitions: Mapping[str, Partition], size: int, out: Path
-) -> None:
-    """Write an image of `size` bytes; a partition without contents stays zero.
+def assemble(contents: Mapping[str, Path], disk: Disk, out: Path) -> None:
+    """Write an image; a partition without contents stays zero.
 
     Args:
         contents: File of each partition that is not empty, by its name in the layout.
-        partitions: The layout.
-        size: Bytes of the image.
+        disk: The layout.
         out: The image; it takes its name when it is whole.
 
     Raises:
@@ -26,15 +23,15 @@ def assemble(
     half = out.with_suffix(".part")
     half.unlink(missing_ok=True)
     with half.open("wb") as image:
-        image.truncate(size)
+        image.truncate(disk.size)
     run(
         ["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", half],
         log=out.with_suffix(".log"),
-        given=sfdisk_script(partitions).encode(),
+        given=disk.table.encode(),
     )
     with half.open("r+b") as image:
         for name, file in contents.items():
-            partition = partitions[name]
+            partition = disk.partitions[name]
             if file.stat().st_size > partition.size:
                 raise BuildError(
                     f"{file.name} has {file.stat().st_size} bytes, but the partition {name} only "
@@ -43,7 +40,7 @@ def assemble(
             image.seek(partition.start)
             with file.open("rb") as source:
                 while chunk := source.read(MIB):
-                    # Holes stay holes: a card is flashed the faster for them (bmaptool).
+                    # Zeros become holes: the image takes less room on the disk of who built it.
                     if chunk.count(0) == len(chunk):
                         image.seek(len(chunk), 1)
                     else:

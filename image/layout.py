@@ -1,4 +1,4 @@
-"""Where everything lies on the card: partitions of each board's image."""
+"""Where everything lies on a card: the MBR of most boards. image/gpt.py has the other table."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Partition:
 
     Attributes:
         name: What is in it.
-        number: Its number; PARTUUID is the disk id, a dash, and this in two digits.
+        number: Its number; on an MBR, PARTUUID is the disk id, a dash, and this in two digits.
         start: Offset in bytes, a multiple of 1 MiB.
         size: Bytes, a multiple of 1 MiB.
-        kind: The MBR's type in hexadecimal.
+        kind: Its type: of an MBR in hexadecimal, of a GPT a GUID.
         bootable: Whether it carries the flag that U-Boot looks for.
     """
 
@@ -35,6 +35,21 @@ class Partition:
     def end(self) -> int:
         """Offset of the byte after it."""
         return self.start + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A whole card.
+
+    Attributes:
+        partitions: What lies where, by name.
+        table: The partition table in the language of sfdisk(8).
+        size: Bytes of the image; the data partition is grown to the card's end at the first start.
+    """
+
+    partitions: Mapping[str, Partition]
+    table: str
+    size: int
 
 
 _FAT, _EXTENDED, _LINUX = "c", "f", "83"
@@ -65,12 +80,9 @@ PI: Mapping[str, Partition] = _mbr()
 """Raspberry Pi 3, 4, Zero 2 W and QEMU: an MBR with the FAT first, as the Pi 3's ROM wants it. MBR
 has room for four primary partitions; the slots' roots and the data are logical ones."""
 
-IMAGE_BYTES = max(partition.end for partition in PI.values()) + MIB
-"""Size of the Pi image; the data partition is grown to the card's end at the first start."""
-
 
 def sfdisk_script(partitions: Mapping[str, Partition]) -> str:
-    """The partition table in the language of sfdisk(8)."""
+    """The MBR in the language of sfdisk(8)."""
     lines = ["label: dos", f"label-id: 0x{DISK_ID}", "unit: sectors", ""]
     for part in sorted(partitions.values(), key=lambda part: part.number):
         flag = ", bootable" if part.bootable else ""
@@ -79,3 +91,7 @@ def sfdisk_script(partitions: Mapping[str, Partition]) -> str:
             f"type={part.kind}{flag}"
         )
     return "\n".join(lines) + "\n"
+
+
+PI_DISK = Disk(PI, sfdisk_script(PI), max(part.end for part in PI.values()) + MIB)
+"""The card of these boards."""

@@ -8,7 +8,7 @@ import pytest
 
 from image.assemble import assemble
 from image.commands import BuildError
-from image.layout import DISK_ID, IMAGE_BYTES, MIB, PI
+from image.layout import DISK_ID, MIB, PI, PI_DISK
 
 
 def test_partitions_are_aligned_in_order_and_apart():
@@ -17,7 +17,7 @@ def test_partitions_are_aligned_in_order_and_apart():
         assert part.start % MIB == part.size % MIB == 0
     for before, after in itertools.pairwise(parts):
         assert before.end <= after.start
-    assert max(part.end for part in parts) < IMAGE_BYTES
+    assert max(part.end for part in parts) < PI_DISK.size
 
 
 def test_both_slots_have_the_same_room():
@@ -34,7 +34,7 @@ def test_the_table_on_the_card_is_the_layout(tmp_path):
     content = tmp_path / "root"
     content.write_bytes(b"root" * 1000)
     out = tmp_path / "card.img"
-    assemble({"root-a": content}, PI, IMAGE_BYTES, out)
+    assemble({"root-a": content}, PI_DISK, out)
     table = json.loads(
         subprocess.run(["sfdisk", "--json", out], capture_output=True, check=True).stdout
     )["partitiontable"]
@@ -56,5 +56,5 @@ def test_what_does_not_fit_is_an_error_and_no_image(tmp_path):
     with large.open("wb") as file:
         file.truncate(PI["boot-a"].size + 1)
     with pytest.raises(BuildError, match="the partition boot-a only"):
-        assemble({"boot-a": large}, PI, IMAGE_BYTES, tmp_path / "card.img")
+        assemble({"boot-a": large}, PI_DISK, tmp_path / "card.img")
     assert not (tmp_path / "card.img").exists()
