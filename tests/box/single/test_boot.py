@@ -46,6 +46,18 @@ def test_the_slot_is_confirmed_once_the_node_is_healthy(box):
     box.wait_until("sudo edgenode-bootslot show | grep -q 'slot A: good, 3 starts left'")
 
 
+def test_collecting_goes_before_training_and_training_before_mining(box):
+    weights = {
+        name: box.out(
+            f"cd /sys/fs/cgroup/edgenode.slice/edgenode-{name}.slice && cat cpu.idle cpu.weight"
+        ).split()
+        for name in ("collecting", "training", "mining")
+    }
+    assert weights["mining"][0] == "1"
+    assert weights["training"] == ["0", "100"]
+    assert weights["collecting"] == ["0", "1000"]
+
+
 INTERNET_SOCKET = "python3 -c 'import socket; socket.socket(socket.AF_INET)'"
 SAMPLES = "ls /var/lib/edgenode/samples"
 HIDDEN = "No such file or directory"
