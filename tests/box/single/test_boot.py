@@ -83,7 +83,9 @@ def test_what_a_service_may_do_is_what_the_kernel_says(box, unit, command, refus
     dropped = ("ExecCondition=", "ExecStart=", "Type=", "WatchdogSec=", "Restart", "OnFailure=")
     kept = [line for line in lines if not line.startswith(dropped)]
     at = kept.index("[Service]") + 1
-    kept[at:at] = ["Type=oneshot", f'ExecStart=/bin/sh -c "{command}"']
+    # The folder of gossip's socket is its RuntimeDirectory, which would end with the probe.
+    kept[at:at] = ["Type=oneshot", f'ExecStart=/bin/sh -c "{command}"',
+                   "RuntimeDirectoryPreserve=yes"]  # fmt: skip
     box.run("sudo tee /run/systemd/system/probe.service >/dev/null", text="\n".join(kept) + "\n")
     box.out("sudo systemctl daemon-reload")
     outcome = box.run("sudo systemctl start probe.service", check=False)
