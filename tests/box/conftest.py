@@ -22,7 +22,8 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_configure(config):
-    config.pluginmanager.register(summary.Summary(SUMMARY, "tests/box/"), "summary-of-guests")
+    plugin = summary.Summary(SUMMARY, "tests/box/", config)
+    config.pluginmanager.register(plugin, "summary-of-guests")
 
 
 @pytest.fixture(scope="session")

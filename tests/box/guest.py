@@ -21,6 +21,9 @@ from qemu.ssh import make_key, public_key
 
 WARD_KEY = bytes(range(32))
 
+SPEED = 4.0
+"""Times life at which the wearable replays: an emulated box trains early, and keeps up."""
+
 
 class FlashedBox(Box):
     """A box with a wearable in reach; its settings are on its card.
@@ -123,7 +126,7 @@ def flashed(
     """
     folder.mkdir(parents=True, exist_ok=True)
     place = Place((1, 2), folder / "radio.sock")
-    radio = RadioProcess([place], folder / "radio.log", recordings=recorded, speed=8)
+    radio = RadioProcess([place], folder / "radio.log", recordings=recorded, speed=SPEED)
     try:
         (sensors,) = radio.start()
         tables = for_member([], ward_key or WARD_KEY, sensors, share)

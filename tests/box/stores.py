@@ -63,13 +63,13 @@ class Stores:
             QemuError: The file system cannot be mended by its journal alone.
         """
         self._genesis = genesis
-        self._state = folder / "state"
-        shutil.rmtree(self._state, ignore_errors=True)
+        copies = folder / "state"
+        shutil.rmtree(copies, ignore_errors=True)
         data = ext4.take_out(image, DATA, folder / "data.img")
         try:
-            ext4.copy_out(data, STATE, self._state)
+            self._state = ext4.copy_out(data, STATE, copies)
         except ext4.NotThereError:
-            self._state.mkdir(parents=True, exist_ok=True)
+            self._state = copies
         self.empty = not (self._state / "gossip" / "chain.db").exists()
 
     def _open_chain(self) -> tuple[Chain, SqliteChainStore]:

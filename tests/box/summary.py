@@ -12,12 +12,14 @@ import pytest
 class Summary:
     """A plugin of pytest that writes the page at the end of a run.
 
-    Figures are what tests give to pytest's `record_property`.
+    Figures are what tests give to pytest's `record_property`. Why a test failed is said at once:
+    the end of a run is far away.
     """
 
-    def __init__(self, path: Path, under: str) -> None:
+    def __init__(self, path: Path, under: str, config: pytest.Config) -> None:
         self._path = path
         self._under = under
+        self._config = config
         self._rows: dict[str, tuple[str, float]] = {}
         self._figures: list[tuple[str, object]] = []
 
@@ -28,6 +30,8 @@ class Summary:
         outcome, seconds = self._rows.get(report.nodeid, ("passed", 0.0))
         if report.outcome != "passed":
             outcome = report.outcome
+        if report.failed:
+            self._say(report.longreprtext)
         self._rows[report.nodeid] = (outcome, seconds + report.duration)
         if report.when == "teardown":
             self._figures += [(str(name), value) for name, value in report.user_properties]
@@ -42,6 +46,11 @@ class Summary:
         """Say where it is."""
         if self._rows:
             terminalreporter.write_line(f"summary: {self._path}")
+
+    def _say(self, text: str) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.write(f"\n{text}\n", flush=True)
 
     def _lines(self) -> list[str]:
         passed = sum(outcome == "passed" for outcome, _ in self._rows.values())

@@ -24,7 +24,7 @@ def test_wrong_settings_and_a_clock_of_1970_leave_a_box_that_can_be_mended(
         # No board's clock is believed; the release's own time is the least that it can be.
         built = int(box.out("stat -c %Y /usr/lib/edgenode/release"))
         assert int(box.out("date +%s")) >= built
-        assert box.doctor("clock")[0] == "fail"
+        assert box.doctor("clock")[0] != "ok"
 
         box.put_on_card({SETTINGS: right})
         box.reboot()
