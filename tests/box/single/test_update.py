@@ -3,12 +3,13 @@
 import random
 import time
 
+import pytest
+
 from image import bundle
 from qemu.patience import BOOT_PATIENCE
-from tests.box import extent
 from tests.box.bundles import GOSSIP_FAILS
 
-CUTS = extent.count(short=1, full=10)
+CUTS = 10
 
 
 def send(box, path):
@@ -31,6 +32,7 @@ def test_a_bundle_that_nobody_we_trust_signed_is_refused(box, bundles, tmp_path)
     assert box.out("sudo edgenode-bootslot get-primary") == slot
 
 
+@pytest.mark.full
 def test_an_older_release_is_refused(box, bundles):
     send(box, bundles.make("0.0.1"))
     done = install(box)
@@ -38,6 +40,7 @@ def test_an_older_release_is_refused(box, bundles):
     assert "older than" in box.out("sudo journalctl --boot -u rauc --output=cat -n 40")
 
 
+@pytest.mark.full
 def test_a_bundle_that_was_altered_is_refused(box, bundles):
     path = bundles.make(bundles.newer(1))
     with path.open("r+b") as file:
@@ -51,6 +54,7 @@ def test_a_bundle_that_was_altered_is_refused(box, bundles):
     assert box.out("sudo edgenode-bootslot get-primary") == slot
 
 
+@pytest.mark.full
 def test_a_bundle_that_was_cut_off_is_refused(box, bundles):
     path = bundles.make(bundles.newer(1))
     with path.open("r+b") as file:
@@ -88,6 +92,7 @@ def test_an_update_whose_gossip_fails_gives_way(box, bundles):
     box.wait_until("edgenode status")
 
 
+@pytest.mark.full
 def test_a_kernel_that_panics_gives_way(box, bundles):
     before = box.slot()
     # A program that ends, as the first one: "Attempted to kill init!"
@@ -109,6 +114,7 @@ def assert_one_slot_or_the_other_works(box, height):
     assert box.status()["head"]["height"] >= height
 
 
+@pytest.mark.full
 def test_a_power_cut_while_a_bundle_is_written_leaves_a_box_that_boots(
     box, bundles, record_property
 ):
@@ -128,6 +134,7 @@ def test_a_power_cut_while_a_bundle_is_written_leaves_a_box_that_boots(
     record_property("power cuts while a bundle was written", CUTS)
 
 
+@pytest.mark.full
 def test_a_power_cut_before_the_commit_leaves_a_slot(box, bundles, record_property):
     chance = random.Random(2)
     for step in range(CUTS):
