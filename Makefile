@@ -76,11 +76,12 @@ qemu: $(VENV)/demo.stamp ## boot the image and log in
 qemu-ward: $(VENV)/demo.stamp var/recordings.npz ## N=2 boxes on one virtual network: they sense, train, mine and agree
 	@$(BIN)/python -m qemu ward --image var/image/edgenode-pi.img --boxes $(N)
 
-# The image's own tests need what it was made from, so they build it.
+# The image's own tests need what it was made from, so they build it. What `make qemu-test` runs:
+QEMU_TESTS ?= tests/box
 QEMU_TEST := $(ANSIBLE) $(BIN)/pytest -m qemu
 
 qemu-test: image $(VENV)/test.stamp var/recordings.npz ## build the image; boot, update, break, cut off boxes in QEMU (45 min, root)
-	$(QEMU_TEST) tests/box
+	$(QEMU_TEST) $(QEMU_TESTS)
 
 qemu-test-full: image $(VENV)/test.stamp var/recordings.npz ## the same with all counts, and the harness' own tests (hours, root)
 	EDGENODE_EXTENT=full $(QEMU_TEST) tests/box tests/qemu

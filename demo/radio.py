@@ -108,20 +108,21 @@ class RadioController(Controller):  # type: ignore[misc]
         self, command: hci.HCI_LE_Create_Connection_Cancel_Command
     ) -> object:
         """Core specification 5.4, Vol 4, Part E, section 7.8.13."""
-        if (pending := self.pending_le_connection) is not None:
-            self.pending_le_connection = None
-            event = hci.HCI_LE_Connection_Complete_Event(
-                status=hci.HCI_UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
-                connection_handle=0,
-                role=hci.Role.CENTRAL,
-                peer_address_type=pending.peer_address.address_type,
-                peer_address=pending.peer_address,
-                connection_interval=0,
-                peripheral_latency=0,
-                supervision_timeout=0,
-                central_clock_accuracy=0,
-            )
-            self.send_hci_packet(event)
+        if (pending := self.pending_le_connection) is None:
+            return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
+        self.pending_le_connection = None
+        event = hci.HCI_LE_Connection_Complete_Event(
+            status=hci.HCI_UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
+            connection_handle=0,
+            role=hci.Role.CENTRAL,
+            peer_address_type=pending.peer_address.address_type,
+            peer_address=pending.peer_address,
+            connection_interval=0,
+            peripheral_latency=0,
+            supervision_timeout=0,
+            central_clock_accuracy=0,
+        )
+        self.send_hci_packet(event)
         return super().on_hci_le_create_connection_cancel_command(command)
 
 
