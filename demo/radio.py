@@ -85,6 +85,12 @@ class RadioController(Controller):  # type: ignore[misc]
     """
 
     le_acl_data_packet_length = _ACL_BYTES
+    # Bumble's completes a connection with the event of controllers that have neither of these.
+    # Where one is declared, Linux waits for the other event: 4 s at each connection; then it takes
+    # back what is connected long since, and cannot disconnect it any more.
+    le_features = Controller.le_features & ~(
+        hci.LeFeatureMask.LL_PRIVACY | hci.LeFeatureMask.LE_EXTENDED_ADVERTISING
+    )
 
     def power_off(self, reason: int = hci.HCI_CONNECTION_TIMEOUT_ERROR) -> None:
         """End all connections (the peers see `reason`), scanning, advertising and connecting."""
