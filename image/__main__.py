@@ -116,8 +116,8 @@ def _build(options: argparse.Namespace, wanted: Sequence[boards.Board]) -> None:
     sources = Sources(root, initrd, HERE, work, epoch)
     slot = {"root-a": work / "root.squashfs", "boot-a": work / "boot.img"}
     with _phase("boot and data partitions"):
-        fat(boards.slot_files(root, HERE, initrd, disk=layout.DISK_ID, work=work, epoch=epoch),
-            slot["boot-a"], layout.PI["boot-a"].size, "BOOT", epoch)  # fmt: skip
+        size = layout.PI["boot-a"].size
+        fat(boards.slot_files(sources), slot["boot-a"], size, "BOOT", epoch)
         ext4(work / "data.img", layout.PI["data"].size, "data", DATA_UUID, epoch)
     made: list[Path] = []
     for board in wanted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from image import gpt, jetson_nano, layout, raspberry_pi
 from image.boot_files import Files, Sources, boot_script, checked, device_trees, filled_in, kernel
@@ -51,17 +50,17 @@ def chosen(names: Sequence[str]) -> list[Board]:
     return [BOARDS[name] for name in dict.fromkeys(names)]
 
 
-def slot_files(
-    root: Path, here: Path, initrd: Path, *, disk: str, work: Path, epoch: int
-) -> dict[str, Path | bytes]:
+def slot_files(sources: Sources) -> Files:
     """Files of a slot's boot partition, by path: the kernel with what it needs to find its root."""
-    text = filled_in(here / "boot/slot.scr.txt", {"@DISK@": disk, "@GUIDS@": gpt.GUIDS})
+    text = filled_in(
+        sources.here / "boot/slot.scr.txt", {"@DISK@": layout.DISK_ID, "@GUIDS@": gpt.GUIDS}
+    )
     tree = jetson_nano.DEVICE_TREE
     return checked(
         {
-            "Image": kernel(root),
-            "initrd.img": initrd,
-            tree: device_trees(root, "nvidia") / tree,
-            "slot.scr": boot_script(text, "slot.scr.txt", work / "slot.scr", epoch),
+            "Image": kernel(sources.root),
+            "initrd.img": sources.initrd,
+            tree: device_trees(sources.root, "nvidia") / tree,
+            "slot.scr": boot_script(text, "slot.scr.txt", sources.work / "slot.scr", sources.epoch),
         }
     )

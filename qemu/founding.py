@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from edgenode.appliance.units import SERVICES
 from edgenode.cli.new_genesis import new_genesis
 from edgenode.ledger.genesis import Genesis, Member
 from edgenode.ledger.genesis_file import format_genesis
@@ -26,7 +27,6 @@ right by the difficulty, one that does not come holds up everything."""
 _HALF_LIFE_SPACINGS = 8
 """A ward that lives for minutes must find its pace within a few blocks."""
 
-SERVICES = ("gossip", "collector", "trainer", "miner", "exporter")
 _KEY_DIGITS = 64
 
 
@@ -107,6 +107,21 @@ def accept_clock(box: Box) -> None:
         "for n in $(seq 300); do edgenode clock accept >/dev/null 2>&1 && exit 0; sleep 1; done; "
         "edgenode clock accept"
     )
+
+
+def settle(box: Box) -> None:
+    """Do what a board and its network do after each boot, and an emulated box's do not.
+
+    Plug the radio in, which on a board the kernel finds by itself, and vouch for the clock, which
+    no time server sets here.
+
+    Raises:
+        QemuError: It does not work.
+    """
+    if box.machine.hardware.radio is not None:
+        box.machine.replug_radio()
+        box.attach_radio()
+    accept_clock(box)
 
 
 def status(box: Box) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from image import boards, bundle, layout
+from image.boot_files import Sources
 from image.filesystems import fat
 
 ROOT = Path(__file__).parent.parent.parent
@@ -89,14 +90,8 @@ class Bundles:
         script = (ROOT / "image/boot/slot.scr.txt").read_text()
         assert before in script
         (scratch / "boot/slot.scr.txt").write_text(script.replace(before, after))
-        files = boards.slot_files(
-            self._work / "root",
-            scratch,
-            self._work / "initrd.img",
-            disk=layout.DISK_ID,
-            work=scratch,
-            epoch=EPOCH,
-        )
+        root, initrd = self._work / "root", self._work / "initrd.img"
+        files = boards.slot_files(Sources(root, initrd, scratch, scratch, EPOCH))
         out = scratch / "boot.img"
         fat(files, out, layout.PI["boot-a"].size, "BOOT", EPOCH)
         return out

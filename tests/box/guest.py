@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edgenode.appliance.units import SERVICES
 from edgenode.ledger.genesis import Genesis
 from qemu import founding
 from qemu.box import SETTINGS, Box
@@ -48,15 +50,8 @@ class FlashedBox(Box):
         self.wait()
 
     def settle(self) -> None:
-        """Do what a box's board and its network do after each boot, and an emulated one's do not.
-
-        Plug the radio in, which on a board the kernel finds by itself, and vouch for the clock,
-        which no time server sets here.
-        """
-        if self.machine.hardware.radio is not None:
-            self.machine.replug_radio()
-            self.attach_radio()
-        founding.accept_clock(self)
+        """Make it work after a boot; see `founding.settle`."""
+        founding.settle(self)
 
     def found(self, spacing: int = 10) -> Genesis:
         """Make it a ward of its own."""
@@ -73,7 +68,7 @@ class FlashedBox(Box):
 
     def wait_for_services(self) -> None:
         """Wait until all five run."""
-        for service in founding.SERVICES:
+        for service in SERVICES:
             self.wait_until(f"systemctl is-active --quiet edgenode-{service}")
 
     def failed_units(self) -> str:
@@ -96,6 +91,12 @@ class FlashedBox(Box):
         for name, content in files.items():
             self.run(f"sudo tee /boot/firmware/{name} >/dev/null", text=content)
         self.out("sudo mount -o remount,ro /boot/firmware")
+
+    def wait_for_a_block(self) -> None:
+        """Wait until its chain is higher than now."""
+        height = self.status()["head"]["height"]
+        while self.status()["head"]["height"] == height:
+            time.sleep(2)
 
     def slot(self) -> str:
         """Which slot runs."""

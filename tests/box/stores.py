@@ -16,10 +16,10 @@ from edgenode.ledger.transaction import Update
 from edgenode.storage.chain import SqliteChainStore
 from edgenode.storage.samples_reader import BEGINNING, SampleReader
 from edgenode.tasks.stream import SampleBlock
+from image.layout import PI
 from qemu import ext4, founding
 from qemu.box import Box
 
-DATA = 7
 STATE = "/state/var/lib/edgenode"
 
 
@@ -65,7 +65,7 @@ class Stores:
         self._genesis = genesis
         copies = folder / "state"
         shutil.rmtree(copies, ignore_errors=True)
-        data = ext4.take_out(image, DATA, folder / "data.img")
+        data = ext4.take_out(image, PI["data"].number, folder / "data.img")
         try:
             self._state = ext4.copy_out(data, STATE, copies)
         except ext4.NotThereError:

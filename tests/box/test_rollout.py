@@ -7,7 +7,6 @@ Two full guests: the canary, and one of the rest. How batches follow each other 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from qemu.network import Switched
 from qemu.patience import BOOT_PATIENCE, await_it
 from qemu.ssh import OPERATOR, SSH_PORT, make_key
 from qemu.ward import Ward, WardPlan
+from tests.ansible.programs import HERE, run_playbook
 from tests.box.bundles import GOSSIP_FAILS
-
-ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = pytest.mark.full
 
@@ -43,14 +41,10 @@ def roll_out(
     }
     inventory = folder / "hosts.json"
     inventory.write_text(json.dumps({"boxes": {"hosts": hosts}}))
-    return subprocess.run(
-        ["ansible-playbook", "-i", inventory, "-e", f"bundle={bundle}", "rollout.yml"],
-        cwd=ROOT / "ansible",
-        env={**os.environ, "ANSIBLE_TIMEOUT": "120"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_playbook(
+        HERE / "rollout.yml", "-i", str(inventory), "--timeout", "120",
+        variables={"bundle": str(bundle)},
+    )  # fmt: skip
 
 
 def test_a_release_whose_gossip_fails_stops_at_the_first_box(image, bundles, tmp_path):

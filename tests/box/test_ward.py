@@ -111,8 +111,6 @@ def test_a_box_that_was_off_takes_up_what_the_other_mined(joined: Wards):
         time.sleep(2)
     second.start()
     second.wait()
-    second.machine.replug_radio()
-    second.attach_radio()
-    founding.accept_clock(second)
+    founding.settle(second)
     while founding.status(second)["head"]["height"] < height + 2:
         time.sleep(2)

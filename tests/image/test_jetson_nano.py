@@ -42,16 +42,10 @@ def sources(tmp_path):
     return Sources(root, root / "initrd.img", IMAGE, work, EPOCH)
 
 
-def _slot_files(sources):
-    return boards.slot_files(
-        sources.root, IMAGE, sources.initrd, disk=DISK_ID, work=sources.work, epoch=EPOCH
-    )
-
-
 def _assembled(sources, out):
     first, boot = sources.work / "first.img", sources.work / "boot.img"
     fat(jetson_nano.first_files(sources), first, 16 * MIB, "EDGENODE", EPOCH)
-    fat(_slot_files(sources), boot, 16 * MIB, "BOOT", EPOCH)
+    fat(boards.slot_files(sources), boot, 16 * MIB, "BOOT", EPOCH)
     assemble({"firmware": first, "boot-a": boot}, JETSON_NANO_DISK, out)
 
 
@@ -229,7 +223,7 @@ def test_the_nanos_boot_script_resets_where_a_slot_does_not_load(tmp_path, sourc
 @pytest.mark.parametrize("slot", Slot)
 @pytest.mark.parametrize("board", ["pi", "jetson-nano"])
 def test_one_slot_script_finds_its_partitions_on_both_boards(tmp_path, sources, board, slot):
-    files = _slot_files(sources)
+    files = boards.slot_files(sources)
     card = tmp_path / "card"
     card.mkdir()
     for name, content in files.items():
@@ -256,7 +250,7 @@ def test_one_slot_script_finds_its_partitions_on_both_boards(tmp_path, sources, 
 
 @pytest.mark.needs("mkimage")
 def test_a_nano_never_starts_a_kernel_with_the_vendors_device_tree(tmp_path, sources):
-    _slot_files(sources)
+    boards.slot_files(sources)
     card = tmp_path / "card"
     card.mkdir()
     before = "edgenode_board=jetson-nano slot=A slot_part='mmc 1:2'"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from qemu import founding
+from edgenode.appliance.units import SERVICES
 
 MOST_PSS = 256 << 20
 SECONDS = 1800
@@ -26,7 +26,7 @@ def test_the_five_services_take_less_than_256_mib(box, record_property):
     box.wait_for_services()
     while box.status()["head"]["models"][0]["round"] < 1:
         time.sleep(2)
-    taken = {service: pss(box, service) for service in founding.SERVICES}
+    taken = {service: pss(box, service) for service in SERVICES}
     for service, size in taken.items():
         record_property(f"PSS of {service}", f"{size / 1e6:.0f} MB")
     record_property("PSS of the five services", f"{sum(taken.values()) / 1e6:.0f} MB")

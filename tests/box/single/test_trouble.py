@@ -32,8 +32,6 @@ def test_a_full_data_partition_is_said_and_the_node_goes_on_when_there_is_room(b
     finally:
         box.out("sudo rm /data/filler")
     box.wait_until("edgenode status")
-    height = box.status()["head"]["height"]
-    while box.status()["head"]["height"] == height:
-        continue
+    box.wait_for_a_block()
     wait_for_samples(box)
     assert box.doctor("storage")[0] != "fail"

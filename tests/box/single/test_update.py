@@ -137,9 +137,10 @@ def test_a_power_cut_while_a_bundle_is_written_leaves_a_box_that_boots(
 @pytest.mark.full
 def test_a_power_cut_before_the_commit_leaves_a_slot(box, bundles, record_property):
     chance = random.Random(2)
-    for step in range(CUTS):
+    path = bundles.make(bundles.newer(6))
+    for _ in range(CUTS):
         height = box.status()["head"]["height"]
-        send(box, bundles.make(bundles.newer(100 + step)))
+        send(box, path)
         assert install(box).status == 0
         box.reboot()
         time.sleep(chance.uniform(0, 60))
