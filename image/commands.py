@@ -20,6 +20,7 @@ class BuildError(Exception):
 
 PROGRAMS: Mapping[str, str] = {
     "mmdebstrap": "mmdebstrap",
+    "arch-test": "arch-test",  # without which mmdebstrap makes no root of another architecture
     "qemu-aarch64-static": "qemu-user-static",
     "update-binfmts": "binfmt-support",
     "mksquashfs": "squashfs-tools",
