@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError, Parameters
+from edgenode.ledger.rules import Rule
 from edgenode.services import notify
 from edgenode.services.config import start
 from edgenode.services.ending import EXIT_BAD_FILE, give_up
@@ -124,6 +125,7 @@ class Trainer:
         self._interrupted = False
         self._trouble = ""
         self._diverged = ""  # the last round's trouble, until one succeeds
+        self._refused = ""  # why the ward's rules refused the last update, until one is taken
         self._examples_cap: int | None = None
         self._held: Result | None = None
 
@@ -215,11 +217,14 @@ class Trainer:
             if error.status != 422:
                 raise
             self._values["updates_refused_total"] += 1
+            # That others were faster is nothing wrong with this box.
+            self._refused = "" if error.name == Rule.UPDATE_BASE_STALE else str(error)
             log.info("update refused", extra={"base": result.base, "error": error})
         else:
             self._held = None
+            self._refused = ""
             self._values["updates_submitted_total"] += 1
-            self._set_state("ok")
+        self._set_state("ok")
         self._trained = result.base
 
     def _note_accuracy(self, base: Parameters) -> None:
@@ -239,7 +244,7 @@ class Trainer:
 
     def _set_state(self, state: str) -> None:
         if state == "ok":
-            state = self._trouble or self._diverged or state
+            state = self._trouble or self._diverged or self._refused or state
         if state != self._state:
             if state == "ok":
                 log.info("training")

@@ -182,9 +182,10 @@ def test_a_round_that_the_node_cannot_sign_yet_is_held_and_handed_in_later(
     node, samples, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(service, "IDLE_SECONDS", 0.01)
-    node.update_refusals = [(503, "clock_untrusted"), (507, "full")] * 5
+    node.update_refusals = [(503, "clock_untrusted")] * 100_000
     with training(tmp_path, samples):
         node.wait_for_report("trainer", lambda r: "clock_untrusted: so it was set" in r.state)
+        node.update_refusals[:] = [(507, "full")] * 5
         report = node.wait_for_report(
             "trainer", lambda r: r.values["updates_submitted_total"] == 1 and r.state == "ok"
         )
@@ -196,11 +197,21 @@ def test_a_held_round_that_has_become_too_old_is_given_up(node, samples, tmp_pat
     monkeypatch.setattr(service, "IDLE_SECONDS", 0.01)
     node.update_refusals = [(503, "clock_untrusted"), (422, "update_base_stale")]
     with training(tmp_path, samples):
-        node.wait_for_report("trainer", lambda r: r.values["updates_refused_total"] == 1)
+        node.wait_for_report(
+            "trainer", lambda r: r.values["updates_refused_total"] == 1 and r.state == "ok"
+        )
         node.grow(1)
         report = node.wait_for_report("trainer", lambda r: r.values["updates_submitted_total"] == 1)
     assert report.values["rounds_total"] == 2
     assert node.bases() == [node.head_id()]
+
+
+def test_a_trainer_whose_updates_break_a_rule_says_so_until_one_is_taken(node, samples, tmp_path):
+    node.update_refusals = [(422, "update_member")]
+    with training(tmp_path, samples):
+        node.wait_for_report("trainer", lambda r: "update_member" in r.state)
+        node.grow(1)
+        node.wait_for_report("trainer", lambda r: r.state == "ok")
 
 
 def test_a_round_that_the_node_never_takes_is_not_held_for_ever(
