@@ -20,7 +20,7 @@ T = TypeVar("T")
 DEFAULT_SPACING = 30
 """Seconds between blocks."""
 
-DEFAULT_HASH_RATE = 5_000.0
+DEFAULT_HASH_RATE = 20_000.0
 """Hashes per second of an emulated box, on the low side: a first block that comes too early is put
 right by the difficulty, one that does not come holds up everything."""
 

@@ -19,7 +19,7 @@ _PI_MEMORY_MIB = 1024  # QEMU's raspi3b has this much and no other
 
 # A Debian guest names its network interfaces after these (enp0s1, enp0s2), so they are fixed: a
 # device more or less renames nothing.
-_SLOTS = {"login": 1, "ward": 2, "disk": 3, "random": 4, "radio": 5, "watchdog": 6}
+_SLOTS = {"login": 1, "ward": 2, "disk": 3, "random": 4, "radio": 5, "watchdog": 6, "stick": 7}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class Hardware:
             would fail with the hospital's or the laptop's network, so it is off.
         ward: The network that it shares with others.
         radio: Unix socket of its Bluetooth controller (see `qemu.radio`).
+        stick: File that is a second, read-only disk of the guest, /dev/disk/by-id/virtio-stick. The
+            host may write to it while the guest has it not mounted.
         write_log: File that all writes to the disk are logged in (see `qemu.write_log`).
         watchdog: Whether there is an i6300esb that resets a hung machine.
         rtc: What its clock shows at the start, in UTC; None for the host's time.
@@ -83,6 +85,7 @@ class Hardware:
     internet: bool = False
     ward: Attachment | None = None
     radio: Path | None = None
+    stick: Path | None = None
     write_log: Path | None = None
     watchdog: bool = False
     rtc: datetime | None = None
@@ -94,7 +97,8 @@ class Hardware:
         if self.board == "raspi3b":
             if self.direct is None:
                 raise ValueError("QEMU's raspi3b runs no firmware: it needs a DirectBoot")
-            if self.ward or self.radio or self.watchdog or self.rtc or self.write_log:
+            more = (self.ward, self.radio, self.stick, self.write_log, self.watchdog, self.rtc)
+            if any(more):
                 raise ValueError("a raspi3b has a disk, a console and a login network only")
 
     def command(self, name: str, disk: Path) -> list[str]:
@@ -121,6 +125,11 @@ class Hardware:
             # QEMU tries again every second: the radio may start later, and start again.
             words += ["-chardev", f"socket,id=radio,path={_value(self.radio)},reconnect=1"]
             words += _pci("radio", "pci-serial,chardev=radio")
+        if self.stick is not None:
+            words += _blockdev(
+                driver="file", node_name="stick", filename=self.stick, read_only="on"
+            )
+            words += _pci("stick", "virtio-blk-pci,drive=stick,serial=stick")
         if self.watchdog:
             words += _pci("watchdog", "i6300esb")
             words += ["-action", "watchdog=reset"]

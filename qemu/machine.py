@@ -78,6 +78,8 @@ class Machine:
             hardware = replace(hardware, write_log=hardware.write_log.absolute())
         if hardware.radio is not None:
             hardware = replace(hardware, radio=hardware.radio.absolute())
+        if hardware.stick is not None:
+            hardware = replace(hardware, stick=hardware.stick.absolute())
         self.console.close()
         self.console.skip()
         command = hardware.command(self.name, self.disk.absolute())

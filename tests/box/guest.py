@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from typing import Any
 
 from edgenode.appliance.units import SERVICES
 from edgenode.ledger.genesis import Genesis
+from image.filesystems import fat
 from qemu import founding
 from qemu.box import SETTINGS, Box
 from qemu.hardware import Hardware
@@ -20,8 +23,14 @@ from qemu.radio import Place
 from qemu.radio_process import RadioProcess
 from qemu.settings import Tables, for_box, for_member, text
 from qemu.ssh import make_key, public_key
+from tests.box.bundles import EPOCH
 
 WARD_KEY = bytes(range(32))
+
+STICK_SIZE = 384 << 20
+"""Bytes of a box's stick: an update bundle has some 230 MB."""
+
+STICK = "/dev/disk/by-id/virtio-stick"
 
 SPEED = 4.0
 """Times life at which the wearable replays: an emulated box trains early, and keeps up."""
@@ -92,6 +101,28 @@ class FlashedBox(Box):
             self.run(f"sudo tee /boot/firmware/{name} >/dev/null", text=content)
         self.out("sudo mount -o remount,ro /boot/firmware")
 
+    def plug_stick(self, files: Mapping[str, Path]) -> None:
+        """Let it read files under /run/stick, as from a USB stick; what was there before is gone.
+
+        To send a bundle over the network of an emulated box takes minutes.
+        """
+        stick = self.machine.hardware.stick
+        assert stick is not None
+        self.out("! mountpoint -q /run/stick || sudo umount /run/stick")
+        made = stick.with_suffix(".new")
+        fat(files, made, STICK_SIZE, "STICK", EPOCH)
+        with made.open("rb") as new, stick.open("r+b") as old:  # QEMU holds this very file open
+            shutil.copyfileobj(new, old, 1 << 20)
+        made.unlink()
+        self.mount_stick()
+
+    def mount_stick(self) -> None:
+        """Mount what is plugged in, such as after a boot."""
+        self.out(
+            f"sudo mkdir -p /run/stick && sudo blockdev --flushbufs {STICK} && "
+            f"sudo mount -o ro {STICK} /run/stick"
+        )
+
     def wait_for_a_block(self) -> None:
         """Wait until its chain is higher than now."""
         height = self.status()["head"]["height"]
@@ -126,6 +157,9 @@ def flashed(
         hardware: More of `qemu.hardware.Hardware`.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    stick = folder / "stick.img"
+    stick.touch()
+    os.truncate(stick, STICK_SIZE)
     place = Place((1, 2), folder / "radio.sock")
     radio = RadioProcess([place], folder / "radio.log", recordings=recorded, speed=SPEED)
     try:
@@ -133,7 +167,7 @@ def flashed(
         tables = for_member([], ward_key or WARD_KEY, sensors, share)
         if ward_key is None:
             del tables["ward"]
-        machine = Hardware(radio=place.socket, watchdog=True, **hardware)
+        machine = Hardware(radio=place.socket, stick=stick, watchdog=True, **hardware)
         with FlashedBox(image, folder / "bed-1", "bed-1", machine, tables) as box:
             yield box
     finally:

@@ -42,7 +42,7 @@ def joined(
     require_root("make a bridge in a network namespace")
     folder = tmp_path_factory.mktemp("ward")
     plan = WardPlan(
-        image, folder, make_key(folder / "key"), recordings=recorded, speed=8, spacing=15
+        image, folder, make_key(folder / "key"), recordings=recorded, speed=4, spacing=15
     )
     with (
         Bridge(folder / "network") as network,

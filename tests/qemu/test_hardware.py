@@ -11,7 +11,7 @@ from tests.conftest import require_tool
 
 DISK = Path("/d/disk.qcow2")
 PLUG = Attachment("socket,mcast=239.77.0.1:7000", "52:54:00:ed:9e:01")
-FULL = Hardware(ward=PLUG, radio=Path("/r"), watchdog=True)
+FULL = Hardware(ward=PLUG, radio=Path("/r"), stick=Path("/s"), watchdog=True)
 PI = DirectBoot(Path("/d/u-boot.bin"), "quiet", Path("/d/initrd"), Path("/d/pi.dtb"))
 
 
@@ -41,7 +41,7 @@ def test_more_devices_do_not_rename_those_that_are_there():
     few = devices(Hardware())
     many = devices(FULL)
     assert set(few) < set(many)
-    assert len({address for _, address in many}) == len(many) == 6
+    assert len({address for _, address in many}) == len(many) == 7
 
 
 def test_a_guest_is_alone_with_the_host_unless_it_may_reach_the_outside():
@@ -66,6 +66,13 @@ def test_a_write_log_lies_between_the_guest_and_its_disk():
     (disk,) = [value for _, value in options if value.startswith("virtio-blk-pci")]
     assert "drive=logged" in disk
     assert "write-zeroes=off" in disk
+
+
+def test_a_stick_is_a_second_disk_that_the_guest_cannot_write():
+    options = pairs(Hardware(stick=Path("/d/stick")))
+    assert ("-blockdev", "driver=file,node-name=stick,filename=/d/stick,read-only=on") in options
+    names = [value.split(",") for option, value in options if option == "-device"]
+    assert any("drive=stick" in words and "serial=stick" in words for words in names)
 
 
 def test_a_clock_is_set_in_utc():

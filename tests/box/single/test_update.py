@@ -12,19 +12,18 @@ from tests.box.bundles import GOSSIP_FAILS
 CUTS = 10
 
 
-def send(box, path):
-    box.out("sudo rm -f /data/*.raucb && sudo install -d -o operator /data/inbox")
-    box.ssh.copy_to(path, "/data/inbox/update.raucb", patience=BOOT_PATIENCE)
+def plug(box, bundle):
+    box.plug_stick({"update.raucb": bundle})
 
 
 def install(box):
-    return box.run("sudo rauc install /data/inbox/update.raucb 2>&1", patience=BOOT_PATIENCE,
+    return box.run("sudo rauc install /run/stick/update.raucb 2>&1", patience=BOOT_PATIENCE,
                        check=False)  # fmt: skip
 
 
 def test_a_bundle_that_nobody_we_trust_signed_is_refused(box, bundles, tmp_path):
     stranger = bundle.update_keys(tmp_path / "keys", tmp_path / "log")
-    send(box, bundles.make(bundles.newer(1), keys=stranger))
+    plug(box, bundles.make(bundles.newer(1), keys=stranger))
     slot = box.slot()
     done = install(box)
     assert done.status != 0
@@ -34,7 +33,7 @@ def test_a_bundle_that_nobody_we_trust_signed_is_refused(box, bundles, tmp_path)
 
 @pytest.mark.full
 def test_an_older_release_is_refused(box, bundles):
-    send(box, bundles.make("0.0.1"))
+    plug(box, bundles.make("0.0.1"))
     done = install(box)
     assert done.status != 0
     assert "older than" in box.out("sudo journalctl --boot -u rauc --output=cat -n 40")
@@ -48,7 +47,7 @@ def test_a_bundle_that_was_altered_is_refused(box, bundles):
         byte = file.read(1)
         file.seek(-1, 1)
         file.write(bytes([byte[0] ^ 1]))
-    send(box, path)
+    plug(box, path)
     slot = box.slot()
     assert install(box).status != 0
     assert box.out("sudo edgenode-bootslot get-primary") == slot
@@ -59,14 +58,14 @@ def test_a_bundle_that_was_cut_off_is_refused(box, bundles):
     path = bundles.make(bundles.newer(1))
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size * 2 // 3)
-    send(box, path)
+    plug(box, path)
     assert install(box).status != 0
 
 
 def test_a_good_update_goes_to_the_other_slot_and_is_kept(box, bundles):
     before = box.slot()
     height = box.status()["head"]["height"]
-    send(box, bundles.make(bundles.newer(2)))
+    plug(box, bundles.make(bundles.newer(2)))
     done = install(box)
     assert done.status == 0, done.stdout
     box.reboot()
@@ -80,7 +79,7 @@ def test_a_good_update_goes_to_the_other_slot_and_is_kept(box, bundles):
 def test_an_update_whose_gossip_fails_gives_way(box, bundles):
     before = box.slot()
     broken = bundles.root_with(GOSSIP_FAILS)
-    send(box, bundles.make(bundles.newer(3), root=broken))
+    plug(box, bundles.make(bundles.newer(3), root=broken))
     assert install(box).status == 0
     box.reboot()
     assert box.slot() != before
@@ -97,7 +96,7 @@ def test_a_kernel_that_panics_gives_way(box, bundles):
     before = box.slot()
     # A program that ends, as the first one: "Attempted to kill init!"
     panics = bundles.boot_with("panic=10", "panic=10 rdinit=/bin/true")
-    send(box, bundles.make(bundles.newer(4), boot=panics))
+    plug(box, bundles.make(bundles.newer(4), boot=panics))
     assert install(box).status == 0
     box.reboot()
     assert box.slot() == before
@@ -119,33 +118,33 @@ def test_a_power_cut_while_a_bundle_is_written_leaves_a_box_that_boots(
     box, bundles, record_property
 ):
     chance = random.Random(1)
-    path = bundles.make(bundles.newer(5))
+    plug(box, bundles.make(bundles.newer(5)))
     for _ in range(CUTS):
         before, height = box.slot(), box.status()["head"]["height"]
-        send(box, path)
         box.out("sudo systemd-run --quiet --collect --unit=writing "
-                "rauc install /data/inbox/update.raucb")  # fmt: skip
+                "rauc install /run/stick/update.raucb")  # fmt: skip
         time.sleep(chance.uniform(0, 60))
         written = box.run("systemctl is-active --quiet writing", check=False).status != 0
         box.power_cut()
         box.come_up()
         assert written or box.slot() == before
         assert_one_slot_or_the_other_works(box, height)
+        box.mount_stick()
     record_property("power cuts while a bundle was written", CUTS)
 
 
 @pytest.mark.full
 def test_a_power_cut_before_the_commit_leaves_a_slot(box, bundles, record_property):
     chance = random.Random(2)
-    path = bundles.make(bundles.newer(6))
+    plug(box, bundles.make(bundles.newer(6)))
     for _ in range(CUTS):
         height = box.status()["head"]["height"]
-        send(box, path)
         assert install(box).status == 0
         box.reboot()
         time.sleep(chance.uniform(0, 60))
         box.power_cut()
         box.come_up()
         assert_one_slot_or_the_other_works(box, height)
+        box.mount_stick()
         box.wait_until(f"sudo edgenode-bootslot show | grep -q 'slot {box.slot()}: good'")
     record_property("power cuts before a release was committed", CUTS)
