@@ -144,6 +144,7 @@ def flashed(
     *,
     ward_key: bytes | None = WARD_KEY,
     share: float = 0.2,
+    speed: float = SPEED,
     **hardware: Any,
 ) -> Iterator[FlashedBox]:
     """A box, switched off, with a wearable that replays recordings.
@@ -154,6 +155,7 @@ def flashed(
         folder: For all its files.
         ward_key: In its settings; None for a box that waits for its ward.
         share: Share of its time that its miner hashes.
+        speed: Times life at which the wearable replays.
         hardware: More of `qemu.hardware.Hardware`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +163,7 @@ def flashed(
     stick.touch()
     os.truncate(stick, STICK_SIZE)
     place = Place((1, 2), folder / "radio.sock")
-    radio = RadioProcess([place], folder / "radio.log", recordings=recorded, speed=SPEED)
+    radio = RadioProcess([place], folder / "radio.log", recordings=recorded, speed=speed)
     try:
         (sensors,) = radio.start()
         tables = for_member([], ward_key or WARD_KEY, sensors, share)
