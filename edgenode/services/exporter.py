@@ -18,6 +18,7 @@ from edgenode.services import notify
 from edgenode.services.config import NodeSettings, start
 from edgenode.services.ending import EXIT_TRY_AGAIN, give_up
 from edgenode.services.reporter import Heartbeat, Reporter
+from edgenode.services.wanted import OPTIONAL
 
 log = logging.getLogger("edgenode.exporter")
 
@@ -69,7 +70,7 @@ def _report(collector: NodeCollector) -> tuple[str, dict[str, float]]:
 
 def _expected(settings: NodeSettings) -> tuple[str, ...]:
     """The services that should be at work: gossip, exporter, and those that have a table."""
-    asked = [name for name in ("collector", "trainer", "miner") if name in settings.tables]
+    asked = [name for name in OPTIONAL if name in settings.tables]
     return ("gossip", *asked, "exporter")
 
 

@@ -35,3 +35,20 @@ def test_a_full_data_partition_is_said_and_the_node_goes_on_when_there_is_room(b
     box.wait_for_a_block()
     wait_for_samples(box)
     assert box.doctor("storage")[0] != "fail"
+
+
+def test_a_service_that_keeps_failing_is_tried_again_after_a_rest(box):
+    unit = "edgenode-retry@.service"
+    box.out(
+        f"sed 's/sleep 300/sleep 20/' /usr/lib/systemd/system/{unit} | "
+        f"sudo tee /run/systemd/system/{unit} && sudo systemctl daemon-reload"
+    )
+    try:
+        box.out(
+            "until systemctl is-failed --quiet edgenode-exporter; do "
+            "sudo systemctl kill --signal=KILL edgenode-exporter; sleep 1; done"
+        )
+        box.wait_until("systemctl is-active --quiet edgenode-exporter")
+    finally:
+        box.out(f"sudo rm /run/systemd/system/{unit} && sudo systemctl daemon-reload")
+    assert box.failed_units() == ""
