@@ -10,10 +10,9 @@ import pytest
 
 
 class Summary:
-    """A plugin of pytest that writes the page at the end of a run.
+    """A plugin of pytest that writes the page after each test: a full run takes hours.
 
-    Figures are what tests give to pytest's `record_property`. Why a test failed is said at once:
-    the end of a run is far away.
+    Figures are what tests give to pytest's `record_property`. Why a test failed is said at once.
     """
 
     def __init__(self, path: Path, under: str, config: pytest.Config) -> None:
@@ -35,12 +34,7 @@ class Summary:
         self._rows[report.nodeid] = (outcome, seconds + report.duration)
         if report.when == "teardown":
             self._figures += [(str(name), value) for name, value in report.user_properties]
-
-    def pytest_sessionfinish(self) -> None:
-        """Write the page, if there is anything to say."""
-        if self._rows:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text("\n".join([*self._lines(), ""]))
+            self._write()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where it is."""
@@ -52,14 +46,23 @@ class Summary:
         if terminal is not None:
             terminal.write(f"\n{text}\n", flush=True)
 
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        part = self._path.with_suffix(".part")
+        part.write_text("\n".join([*self._lines(), ""]))
+        part.replace(self._path)
+
     def _lines(self) -> list[str]:
-        passed = sum(outcome == "passed" for outcome, _ in self._rows.values())
-        minutes = sum(seconds for _, seconds in self._rows.values()) / 60
+        rows = {name: row for name, row in self._rows.items() if row[0] != "skipped"}
+        passed = sum(outcome == "passed" for outcome, _ in rows.values())
+        minutes = sum(seconds for _, seconds in rows.values()) / 60
+        left_out = len(self._rows) - len(rows)
         lines = [
             "# The image in QEMU",
             "",
-            f"{passed} of {len(self._rows)} tests passed in {minutes:.0f} min, "
-            f"{time.strftime('%Y-%m-%d', time.gmtime())}, on {platform.machine()}.",
+            f"{passed} of {len(rows)} tests passed in {minutes:.0f} min, "
+            f"{time.strftime('%Y-%m-%d', time.gmtime())}, on {platform.machine()}; "
+            f"{left_out} left out.",
             "",
             "| figure | value |",
             "|---|---|",
@@ -68,7 +71,7 @@ class Summary:
             "| test | outcome | s |",
             "|---|---|---|",
         ]
-        for name, (outcome, seconds) in self._rows.items():
+        for name, (outcome, seconds) in rows.items():
             short = name.removeprefix(self._under).replace("|", "\\|")
             lines.append(f"| `{short}` | {outcome} | {seconds:.0f} |")
         return lines
