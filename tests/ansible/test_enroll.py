@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from edgenode.appliance.box_settings import BoxSettings
+from edgenode.appliance.rendering import NODE, render
 from edgenode.ledger.genesis_file import parse_genesis
 from edgenode.ledger.keys import MemberKey
 from edgenode.storage.keyfile import read_key
@@ -66,6 +68,22 @@ def enroll(ward, genesis, *arguments, key=WARD_KEY, **of_all):
 
 def member(ward, name):
     return MemberKey(read_key(ward.path(name, "/etc/edgenode/member.key"))).public
+
+
+def test_a_flashed_box_keeps_the_settings_of_its_card(ward, genesis):
+    card, settings = "/boot/firmware/edgenode.toml", "/etc/edgenode/edgenode.toml"
+    of_card = BoxSettings(hostname="bed-2", node={"gossip": {}, "miner": {"share": 0.5}})
+    (written,) = [file.text for file in render(of_card) if file.path == NODE]
+    ward.write("bed-2", card, '[box]\nhostname = "bed-2"\n\n[gossip]\n [miner]\nshare = 0.5\n')
+    ward.write("bed-2", settings, written)
+    ward.write("bed-3", card, '[box]\nhostname = "bed-3"\n# [miner]\n')
+    done = enroll(ward, genesis)
+    assert done.returncode == 0, done.stdout
+    assert "bed-2 has the settings of edgenode.toml on its card" in " ".join(done.stdout.split())
+    assert ward.path("bed-2", settings).read_text() == written
+    assert "seeds" in ward.path("bed-3", settings).read_text()
+    for name in NAMES:
+        assert ward.path(name, "/etc/edgenode/ward.key").exists()
 
 
 def test_the_boxes_become_the_members_of_one_ward(ward, genesis):
