@@ -80,7 +80,7 @@ qemu-ward: $(VENV)/demo.stamp var/recordings.npz ## N=2 boxes on one virtual net
 QEMU_TESTS ?= tests/box
 QEMU_TEST := $(ANSIBLE) $(BIN)/pytest -m qemu
 
-qemu-test: image $(VENV)/test.stamp var/recordings.npz ## build the image; boot, update, break, cut off boxes in QEMU (45 min, root)
+qemu-test: image $(VENV)/test.stamp var/recordings.npz ## build the image; boot, update, break, cut off boxes in QEMU (35 min, root)
 	$(QEMU_TEST) $(QEMU_TESTS)
 
 qemu-test-full: image $(VENV)/test.stamp var/recordings.npz ## the same with all counts, and the harness' own tests (hours, root)
@@ -120,6 +120,7 @@ lock: ## pin every dependency anew, with hashes
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	  -c requirements/constraints.txt pyproject.toml -o requirements/node.lock
 
-clean: ## remove the environment and everything built
-	rm -rf $(VENV) .venv-ansible build var *.egg-info
+clean: ## remove the environment and everything built, but not the keys that sign updates
+	rm -rf $(VENV) .venv-ansible build *.egg-info
+	find var -mindepth 1 -maxdepth 1 ! -name update-keys -exec rm -rf {} + 2>/dev/null || true
 	find edgenode -name '*.so' -delete

@@ -165,7 +165,7 @@ def test_a_newer_tree_leaves_nothing_of_the_older_one(box):
     assert done.returncode == 0, done.stdout
     packages = box.path("/usr/lib/edgenode/site-packages")
     assert sorted(path.name for path in packages.iterdir()) == ["one.py", "three.py"]
-    assert box.path("/usr/lib/edgenode/refuse-older-release").exists()
+    assert box.path("/usr/lib/edgenode/refuse-release").exists()
     assert changes(box.run(node_tree=str(newer))) == {BOX: 0}
 
 

@@ -10,17 +10,23 @@ from tests.ansible.programs import HERE
 from tests.conftest import require_tool
 
 ROLE = HERE / "roles" / "update"
-HANDLER = ROLE / "root/usr/lib/edgenode/refuse-older-release"
+HANDLER = ROLE / "root/usr/lib/edgenode/refuse-release"
 
 
-def offered(tmp_path, manifest, running):
+def offered(tmp_path, manifest, running, *, kernel="quiet rauc.slot=A", ward=True):
+    (tmp_path / "cmdline").write_text(kernel + "\n")
+    (tmp_path / "settings").mkdir()
+    for name in ("genesis.toml", "ward.key") if ward else ("genesis.toml",):
+        (tmp_path / "settings" / name).touch()
     (tmp_path / "manifest.raucm").write_text(manifest)
     if running is not None:
         (tmp_path / "release").write_text(running)
     return subprocess.run(
         [HANDLER],
         env={"RAUC_BUNDLE_MOUNT_POINT": str(tmp_path), "PATH": "/usr/bin:/bin",
-             "EDGENODE_RELEASE": str(tmp_path / "release")},
+             "EDGENODE_RELEASE": str(tmp_path / "release"),
+             "EDGENODE_KERNEL": str(tmp_path / "cmdline"),
+             "EDGENODE_SETTINGS": str(tmp_path / "settings")},
         capture_output=True,
         text=True,
         check=False,
@@ -69,6 +75,18 @@ def test_what_cannot_be_compared_is_refused(tmp_path, manifest, running, reason)
     done = offered(tmp_path, manifest, running)
     assert done.returncode == 1
     assert reason in done.stderr
+
+
+def test_nothing_is_written_over_the_only_good_slot(tmp_path):
+    done = offered(tmp_path, "version=2\n", "1\n", kernel="rauc.slot=B edgenode.trial panic=10")
+    assert done.returncode == 1
+    assert "the release that runs is on trial" in done.stderr
+
+
+def test_a_box_without_a_ward_is_not_updated(tmp_path):
+    done = offered(tmp_path, "version=2\n", "1\n", ward=False)
+    assert done.returncode == 1
+    assert "ward.key is missing: a box without a ward cannot confirm a release" in done.stderr
 
 
 def test_rauc_takes_its_settings_and_reads_a_bundle_with_them(tmp_path):
