@@ -5,7 +5,6 @@ One connection carries all commands: under emulation a key exchange takes longer
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -95,7 +94,7 @@ class Ssh:
         It is to be run in the machine's directory.
         """
         return [
-            *self._client("ssh"),
+            *self._client(),
             *(["-t"] if tty else []),
             *("-p", str(self._port()), f"{self._user}@127.0.0.1"),
             *words,
@@ -161,39 +160,14 @@ class Ssh:
         """
         return self.run(f"cat {_BOOT_ID}").stdout.strip()
 
-    def copy_to(self, source: Path, target: str, *, patience: float = ANSWER_PATIENCE) -> None:
-        """Copy a file or directory to the guest.
-
-        Raises:
-            SshError: It could not be copied.
-            PatienceError: It took too long.
-        """
-        self._copy(str(source.absolute()), f"{self._user}@127.0.0.1:{target}", patience)
-
-    def copy_from(self, source: str, target: Path, *, patience: float = ANSWER_PATIENCE) -> None:
-        """Copy a file or directory from the guest.
-
-        Raises:
-            SshError: It could not be copied.
-            PatienceError: It took too long.
-        """
-        self._copy(f"{self._user}@127.0.0.1:{source}", str(target.absolute()), patience)
-
     def hang_up(self) -> None:
         """End the shared connection, as after a power cut: the next command makes a new one."""
         if (self._directory / _CONTROL).exists():
-            need(["ssh"])
-            self._call([*self._client("ssh"), "-O", "exit", "127.0.0.1"], PROCESS_PATIENCE, "", "")
+            self._call([*self._client(), "-O", "exit", "127.0.0.1"], PROCESS_PATIENCE, "", "")
             (self._directory / _CONTROL).unlink(missing_ok=True)
 
-    def _copy(self, source: str, target: str, patience: float) -> None:
-        command = [*self._client("scp"), "-r", "-P", str(self._port()), source, target]
-        done = self._call(command, patience, "", f"the copy of {source}")
-        if done.returncode:
-            raise SshError(f"could not copy {source} to {target}: {done.stderr.strip()}")
-
-    def _client(self, program: str) -> Sequence[str]:
-        need([program])
+    def _client(self) -> Sequence[str]:
+        need(["ssh"])
         options = {
             "BatchMode": "yes",
             "IdentitiesOnly": "yes",
@@ -211,7 +185,7 @@ class Ssh:
             "ControlPath": _CONTROL,
             "ControlPersist": "yes",
         }
-        words = [str(find(program)), "-F", "/dev/null"]
+        words = [str(find("ssh")), "-F", "/dev/null"]
         for name, value in options.items():
             words += ["-o", f"{name}={value}"]
         return words
@@ -232,8 +206,3 @@ class Ssh:
             )
         except subprocess.TimeoutExpired as error:
             raise PatienceError(f"{what} did not end within {patience:.0f} s") from error
-
-
-def quote(*words: str) -> str:
-    """A shell's words for `Ssh.run`."""
-    return shlex.join(words)

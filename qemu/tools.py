@@ -19,7 +19,6 @@ PACKAGES: Mapping[str, str] = {
     "e2fsck": "e2fsprogs",
     "debugfs": "e2fsprogs",
     "ssh": "openssh-client",
-    "scp": "openssh-client",
     "ssh-keygen": "openssh-client",
     "ip": "iproute2",
     "nsenter": "util-linux",

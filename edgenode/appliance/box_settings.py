@@ -19,10 +19,11 @@ from edgenode.appliance.box_tables import (
     WifiSettings,
     ethernet_in,
     hostname_in,
+    metrics_from_in,
     time_servers_in,
     wifi_in,
 )
-from edgenode.appliance.host_name import StaticAddress
+from edgenode.appliance.host_name import Network, StaticAddress
 from edgenode.appliance.mistake import Mistake, mistake_in
 from edgenode.appliance.node_tables import NODE_TABLES, NodeTables, check_node_table
 from edgenode.appliance.ssh_key import public_key_line
@@ -48,6 +49,7 @@ class BoxSettings:
         wifi: The Wi-Fi network that it joins; None for none.
         ssh_keys: Lines of authorized_keys of the operator.
         time_servers: Servers to ask for the time; none for those that DHCP names.
+        metrics_from: Who may read the box's metrics over the network.
         node: The node's own tables, as they stand in the file.
         ward_key: The ward's key, 32 secret bytes; None leaves the box's as it is.
         genesis: Text of the genesis file; None leaves the box's as it is.
@@ -58,6 +60,7 @@ class BoxSettings:
     wifi: WifiSettings | None = None
     ssh_keys: tuple[str, ...] = ()
     time_servers: tuple[str, ...] = ()
+    metrics_from: tuple[Network, ...] = ()
     node: NodeTables = field(default_factory=dict)
     ward_key: bytes | None = field(default=None, repr=False)
     genesis: str | None = field(default=None, repr=False)
@@ -113,6 +116,7 @@ class _BoxReader:
         wifi = self._value("wifi", wifi_in, None, last.wifi)
         ssh_keys = self._ssh_keys()
         time_servers = self._value("time", time_servers_in, (), last.time_servers)
+        metrics_from = self._value("firewall", metrics_from_in, (), last.metrics_from)
         ward = self._ward()
         settings = BoxSettings(
             hostname=hostname,
@@ -120,6 +124,7 @@ class _BoxReader:
             wifi=wifi,
             ssh_keys=ssh_keys,
             time_servers=time_servers,
+            metrics_from=metrics_from,
             node=self._node(hostname),
             ward_key=ward.key,
             genesis=ward.genesis,

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from edgenode.appliance.host_name import (
     Address,
     Interface,
+    Network,
     StaticAddress,
     ip_address,
     ip_interface,
+    ip_network,
     is_host_name,
     is_own_name,
 )
@@ -26,6 +28,7 @@ BOX_TABLES: dict[str, tuple[str, ...]] = {
     "wifi": ("country", "ssid", "passphrase"),
     "ssh": ("keys",),
     "time": ("servers",),
+    "firewall": ("metrics_from",),
     "ward": ("key", "key_file", "genesis", "genesis_file"),
 }
 """Every table of the box and its keys."""
@@ -38,6 +41,8 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _DNS_LIMIT = 3
 # timesyncd asks one server at a time and goes on to the next when it falls silent.
 _TIME_SERVERS_LIMIT = 8
+# A hospital watches its boxes from a few places.
+_METRICS_FROM_LIMIT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,23 @@ def time_servers_in(table: Table) -> tuple[str, ...]:
                 "nor an IP address"
             )
     return servers
+
+
+def metrics_from_in(table: Table) -> tuple[Network, ...]:
+    """[firewall]: who may read the box's metrics over the network."""
+    written = table.texts("metrics_from")
+    if len(written) > _METRICS_FROM_LIMIT:
+        raise ValueError(f"metrics_from: {len(written)} are more than {_METRICS_FROM_LIMIT}")
+    networks = []
+    for text in written:
+        try:
+            networks.append(ip_network(text))
+        except ValueError:
+            raise ValueError(
+                f"metrics_from: {text!r} is neither an IP address nor a whole network, such as "
+                '"192.168.1.9" or "192.168.1.0/24"'
+            ) from None
+    return tuple(networks)
 
 
 def secret_in(table: Table, key: str) -> str:

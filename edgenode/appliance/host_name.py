@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # HOST_NAME_MAX of Linux (gethostname(2)).
 _OWN_NAME_LIMIT = 64
@@ -54,6 +55,21 @@ def ip_interface(text: str) -> Interface:
     if not _PREFIX.fullmatch(prefix):
         raise ValueError("no length of a prefix")
     return ipaddress.ip_interface((ip_address(host), int(prefix)))
+
+
+def ip_network(text: str) -> Network:
+    """A network, such as 192.168.1.0/24, or one address, which is a network of its own.
+
+    Raises:
+        ValueError: It is none, or has bits outside its prefix.
+    """
+    host, slash, prefix = text.partition("/")
+    address = ip_address(host)
+    if not slash:
+        return ipaddress.ip_network(address)
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError("no length of a prefix")
+    return ipaddress.ip_network((address, int(prefix)))
 
 
 @dataclass(frozen=True, slots=True)

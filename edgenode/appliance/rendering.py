@@ -5,11 +5,13 @@ No I/O. Every value was checked when it was read; each is written so that it can
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from edgenode.appliance.box_settings import BoxSettings
 from edgenode.appliance.box_tables import WifiSettings
-from edgenode.appliance.host_name import StaticAddress
+from edgenode.appliance.host_name import Network, StaticAddress
 from edgenode.appliance.node_tables import node_document
 
 HEAD = "# Written by edgenode-setup from the card's edgenode.toml; a change here is lost.\n"
@@ -20,13 +22,14 @@ ETHERNET = "etc/systemd/network/10-edgenode-ethernet.network"
 WIFI = "etc/systemd/network/20-edgenode-wifi.network"
 WPA_SUPPLICANT = "etc/wpa_supplicant/wpa_supplicant-wlan0.conf"
 TIMESYNCD = "etc/systemd/timesyncd.conf.d/20-edgenode-setup.conf"
+FIREWALL = "etc/nftables.d/edgenode-setup.nft"
 HOSTNAME = "etc/hostname"
 HOSTS = "etc/hosts"
 NODE = "etc/edgenode/edgenode.toml"
 WARD_KEY = "etc/edgenode/ward.key"
 GENESIS = "etc/edgenode/genesis.toml"
 
-OPTIONAL = (WIFI, WPA_SUPPLICANT, TIMESYNCD)
+OPTIONAL = (WIFI, WPA_SUPPLICANT, TIMESYNCD, FIREWALL)
 """Files that are taken away when the settings no longer ask for them."""
 
 REACHABLE = (AUTHORIZED_KEYS, ETHERNET)
@@ -62,6 +65,8 @@ def render(settings: BoxSettings) -> tuple[RenderedFile, ...]:
     files.append(RenderedFile(HOSTS, _hosts(settings.hostname)))
     if own_time:
         files.append(RenderedFile(TIMESYNCD, _timesyncd(settings.time_servers)))
+    if settings.metrics_from:
+        files.append(RenderedFile(FIREWALL, _firewall(settings.metrics_from)))
     files.append(RenderedFile(NODE, HEAD + node_document(settings.node, settings.hostname)))
     if settings.ward_key is not None:
         text = f"# edgenode ward key: keep it in the ward\n{settings.ward_key.hex()}\n"
@@ -116,6 +121,19 @@ def _timesyncd(servers: tuple[str, ...]) -> str:
     # An empty value takes back what other files name: a site that names its servers wants no
     # other to be asked.
     return f"{HEAD}[Time]\nNTP=\nNTP={' '.join(servers)}\nFallbackNTP=\n"
+
+
+def _firewall(metrics_from: Sequence[Network]) -> str:
+    # What ansible/roles/hardening/templates/nftables.conf.j2 includes. nft refuses the whole
+    # ruleset for two entries that overlap, and then there is no firewall.
+    four = collapse_addresses(n for n in metrics_from if isinstance(n, IPv4Network))
+    six = collapse_addresses(n for n in metrics_from if isinstance(n, IPv6Network))
+    lines = [
+        f"add element inet edgenode metrics_from{version} {{ {', '.join(map(str, networks))} }}\n"
+        for version, networks in ((4, list(four)), (6, list(six)))
+        if networks
+    ]
+    return HEAD + "".join(lines)
 
 
 def _hosts(hostname: str) -> str:

@@ -42,10 +42,12 @@ def _remarks(name: str, powered: bool | None, there: list[str]) -> list[Remark]:
         return [
             fail(
                 f"there is no adapter {name}; {others}",
-                "is it plugged in? journalctl -k -g -i bluetooth; or name another one as "
+                "is it plugged in? journalctl -k -g bluetooth; or name another one as "
                 "[collector] adapter",
             )
         ]
     if not powered:
-        return [fail(f"{name} is switched off", "rfkill unblock bluetooth; bluetoothctl power on")]
+        return [
+            fail(f"{name} is switched off", "sudo rfkill unblock bluetooth; bluetoothctl power on")
+        ]
     return []

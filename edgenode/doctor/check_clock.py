@@ -11,7 +11,7 @@ NAME = "clock"
 
 _SET = (
     "name a time server that the box reaches (timedatectl timesync-status), or set the clock by "
-    "hand (timedatectl set-time)"
+    "hand (sudo timedatectl set-ntp false; sudo timedatectl set-time)"
 )
 _VOUCH = f"{_SET} and vouch for it: edgenode clock accept"
 

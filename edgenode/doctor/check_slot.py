@@ -8,7 +8,7 @@ from edgenode.doctor.finding import Finding, Remark, Value, concluded, fail, ski
 
 NAME = "slot"
 
-_HEALTH = "see what keeps it: journalctl -u edgenode-health -n 50"
+_HEALTH = "see what keeps it: journalctl -u edgenode-health -u edgenode-trial -n 50"
 _UPDATE = "install the release again: rauc install"
 
 

@@ -10,8 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import lists
 
+from edgenode.appliance.box_settings import BoxSettings
+from edgenode.appliance.rendering import FIREWALL, render
 from tests.ansible.programs import HERE, run_playbook
+from tests.appliance.boxes import networks
 from tests.conftest import require_root, require_tool
 
 WATCHER, STRANGER, BOX = "10.78.0.2", "10.78.0.3", "10.78.0.1"
@@ -54,6 +59,12 @@ def rules(tmp_path_factory):
     return write
 
 
+@pytest.fixture(scope="module")
+def empty_sets(rules):
+    """The rules of the image, which names nobody."""
+    return rules()
+
+
 def check(file):
     return subprocess.run(
         ["unshare", "--net", "nft", "--check", "--file", file],
@@ -61,6 +72,14 @@ def check(file):
         text=True,
         check=False,
     )
+
+
+@given(lists(networks(), min_size=1, max_size=6).map(tuple))
+def test_what_a_card_says_of_it_is_taken(empty_sets, metrics_from):
+    files = {file.path: file.text for file in render(BoxSettings(metrics_from=metrics_from))}
+    empty_sets.with_name("card.nft").write_text(empty_sets.read_text() + files[FIREWALL])
+    done = check(empty_sets.with_name("card.nft"))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

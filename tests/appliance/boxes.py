@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgenode.appliance.box_settings import BoxSettings
 from edgenode.appliance.box_tables import WifiSettings
-from edgenode.appliance.host_name import StaticAddress
+from edgenode.appliance.host_name import Network, StaticAddress
 from edgenode.appliance.wifi_key import pre_shared_key
 from edgenode.ledger.genesis_file import format_genesis
 from tests.ledger.builder import make_genesis
@@ -72,6 +72,9 @@ share = 0.5
 
 [exporter]
 listen = "0.0.0.0:9464"
+
+[firewall]
+metrics_from = ["10.0.0.9", "10.1.0.0/16", "fd00::9"]
 """
 """A card's file with every table; line 1 is [box]."""
 
@@ -102,6 +105,14 @@ def static_addresses(draw: st.DrawFn) -> StaticAddress:
         gateway=None if gateway == interface.ip else gateway,
         dns=tuple(draw(st.lists(addresses, max_size=3))),
     )
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Network:
+    """A network of any size, a single address among them."""
+    address = draw(addresses)
+    bits = draw(st.integers(0, address.max_prefixlen))
+    return ipaddress.ip_network((address, bits), strict=False)
 
 
 any_text = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -151,6 +162,7 @@ settings = st.builds(
     wifi=st.none() | wifi_settings(),
     ssh_keys=st.lists(ssh_keys, max_size=3, unique=True).map(tuple),
     time_servers=st.lists(host_names | addresses.map(str), max_size=4).map(tuple),
+    metrics_from=st.lists(networks(), max_size=4).map(tuple),
     node=node_tables,
     ward_key=st.none() | st.binary(min_size=32, max_size=32),
     genesis=st.none() | st.just(GENESIS_TEXT),

@@ -48,6 +48,11 @@ def test_every_key_reaches_the_settings(complete):
     assert (complete.wifi.country, complete.wifi.ssid, complete.wifi.psk) == ("DE", "Ward 7", PSK)
     assert complete.ssh_keys == (KEY, OTHER_KEY)
     assert complete.time_servers == ("ntp.hospital.example", "10.0.0.4")
+    assert [str(network) for network in complete.metrics_from] == [
+        "10.0.0.9/32",
+        "10.1.0.0/16",
+        "fd00::9/128",
+    ]
     assert complete.ward_key == WARD_KEY
     assert complete.node == {
         "node": {"name": "bed-one"},
@@ -94,6 +99,8 @@ MISTAKES = [
     ("miner", "0.5", "2", 40, "[miner] share: 2.0 is not in 0.01..1"),
     ("miner", "0.5", "0x" + "f" * 5000, 40, "[miner] share: the number has more than 64 bits"),
     ("exporter", "0.0.0.0", "all", 43, "[exporter] listen: 'all' is no IP address"),
+    ("firewall", "10.0.0.9", "grafana", 46, "[firewall] metrics_from: 'grafana' is neither an IP"),
+    ("firewall", "10.1.0.0", "10.1.0.1", 46, "[firewall] metrics_from: '10.1.0.1/16' is neither"),
 ]  # fmt: skip
 """Table, what is replaced by what, line, beginning of what is said."""
 
@@ -206,7 +213,7 @@ def test_typographic_quotes_are_named(read):
 
 def test_a_table_that_stands_twice_is_wrong(read, complete):
     reading = read(COMPLETE + '[box]\nhostname = "other"\n', complete)
-    assert told(reading) == ["edgenode.toml:44: [box]: stands twice in the file; write it once"]
+    assert told(reading) == ["edgenode.toml:47: [box]: stands twice in the file; write it once"]
     assert reading.settings == complete
 
 
@@ -224,6 +231,7 @@ def replace_ward(settings):
         wifi=settings.wifi,
         ssh_keys=settings.ssh_keys,
         time_servers=settings.time_servers,
+        metrics_from=settings.metrics_from,
         node=settings.node,
     )
 

@@ -86,7 +86,6 @@ def test_an_update_whose_gossip_fails_gives_way(box, bundles):
     boot = box.ssh.boot_id()
     while box.slot() != before:
         boot = box.wait_for_other_boot(boot)
-    assert box.slot() == before
     box.settle()
     box.wait_until("edgenode status")
 
@@ -106,7 +105,6 @@ def test_a_kernel_that_panics_gives_way(box, bundles):
 
 
 def assert_one_slot_or_the_other_works(box, height):
-    assert box.slot() in "AB"
     assert box.failed_units() == ""
     box.settle()
     box.wait_until("edgenode status")
@@ -129,6 +127,7 @@ def test_a_power_cut_while_a_bundle_is_written_leaves_a_box_that_boots(
         box.come_up()
         assert written or box.slot() == before
         assert_one_slot_or_the_other_works(box, height)
+        box.wait_until(f"sudo edgenode-bootslot show | grep -q 'slot {box.slot()}: good'")
         box.mount_stick()
     record_property("power cuts while a bundle was written", CUTS)
 
