@@ -11,7 +11,7 @@ def test_wrong_settings_and_a_clock_of_1970_leave_a_box_that_can_be_mended(
     image, recorded, tmp_path
 ):
     with flashed(image, recorded, tmp_path, rtc=datetime(1970, 1, 1, tzinfo=UTC)) as box:
-        right = text(box.tables)
+        right = text({**box.tables, "firewall": {"metrics_from": ["192.168.1.9"]}})
         box.write_card({SETTINGS: right.replace("[miner]\nshare = ", "[miner]\nshar = ")})
         box.come_up()
         assert "shar" in box.machine.console.text
@@ -20,6 +20,8 @@ def test_wrong_settings_and_a_clock_of_1970_leave_a_box_that_can_be_mended(
         assert state == "fail"
         assert "shar" in words
         assert status != 0
+        # What is right holds.
+        assert "192.168.1.9" in box.out("sudo nft list set inet edgenode metrics_from4")
 
         # No board's clock is believed; the release's own time is the least that it can be.
         built = int(box.out("stat -c %Y /usr/lib/edgenode/release"))
