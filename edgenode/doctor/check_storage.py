@@ -53,7 +53,7 @@ def _disk_remarks(disk: Disk, on_box: bool) -> list[Remark]:
         remarks.append(
             fail(
                 f"{disk.directory} lies in memory ({disk.kind}) and is lost when the power goes",
-                "the data partition could not be mounted: journalctl -k -g edgenode: says why, and "
+                "the data partition could not be mounted: journalctl -b -t edgenode says why, and "
                 "/run/edgenode-fsck.log what its check found",
             )
         )

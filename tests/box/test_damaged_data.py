@@ -24,12 +24,12 @@ def test_a_box_whose_data_partition_is_damaged_says_so_and_is_mended(image, reco
         assert state == "fail"
         assert "lies in memory" in words
         assert status != 0
-        assert "data partition" in box.out("sudo journalctl -k -g edgenode:")
+        assert "data partition" in box.out("sudo journalctl -b -t edgenode")
 
         # As docs/flashing.md says.
         data = "/dev/disk/by-partuuid/ed9e0001-07"
-        mended = box.run(f"sudo fsck.ext4 -f -y {data}", check=False)
-        assert mended.status == 1, mended.stdout
+        first, second = (box.run(f"sudo fsck.ext4 -f -y {data}", check=False) for _ in range(2))
+        assert second.status <= 1, first.stdout + second.stdout
         box.reboot()
         assert founding.member_key(box) == key
         assert box.doctor("storage")[0] != "fail"
