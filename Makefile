@@ -122,5 +122,5 @@ lock: ## pin every dependency anew, with hashes
 
 clean: ## remove the environment and everything built, but not the keys that sign updates
 	rm -rf $(VENV) .venv-ansible build *.egg-info
-	find var -mindepth 1 -maxdepth 1 ! -name update-keys -exec rm -rf {} + 2>/dev/null || true
+	[ ! -d var ] || find var -mindepth 1 -maxdepth 1 ! -name update-keys -exec rm -rf {} +
 	find edgenode -name '*.so' -delete
