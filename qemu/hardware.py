@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -137,6 +137,15 @@ class Hardware:
             words += ["-rtc", f"base={_utc(self.rtc)}"]
         return words
 
+    def absolute(self) -> Hardware:
+        """The same machine, with paths that hold in QEMU's directory as well."""
+        return replace(
+            self,
+            radio=_absolute(self.radio),
+            stick=_absolute(self.stick),
+            write_log=_absolute(self.write_log),
+        )
+
     @property
     def descriptors(self) -> Sequence[int]:
         """Open files that QEMU must inherit."""
@@ -207,6 +216,10 @@ def _blockdev(**options: str | Path) -> list[str]:
 def _value(value: str | Path) -> str:
     """A value for QEMU's options, where a comma would end it."""
     return str(value).replace(",", ",,")
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
 
 
 def _utc(time: datetime) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -75,14 +74,9 @@ class Machine:
         hardware = self.hardware
         if hardware.write_log is not None:
             _begin_write_log(hardware.write_log)
-            hardware = replace(hardware, write_log=hardware.write_log.absolute())
-        if hardware.radio is not None:
-            hardware = replace(hardware, radio=hardware.radio.absolute())
-        if hardware.stick is not None:
-            hardware = replace(hardware, stick=hardware.stick.absolute())
         self.console.close()
         self.console.skip()
-        command = hardware.command(self.name, self.disk.absolute())
+        command = hardware.absolute().command(self.name, self.disk.absolute())
         if saved is not None:
             command += ["-loadvm", saved]
         self._process.start(command, hardware.descriptors)
