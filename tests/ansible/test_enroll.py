@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edgenode.appliance.box_settings import BoxSettings
+from edgenode.appliance.box_settings import TABLES, BoxSettings
+from edgenode.appliance.node_tables import NODE_TABLES
 from edgenode.appliance.rendering import NODE, render
 from edgenode.ledger.genesis_file import parse_genesis
 from edgenode.ledger.keys import MemberKey
@@ -84,6 +85,13 @@ def test_a_flashed_box_keeps_the_settings_of_its_card(ward, genesis):
     assert "seeds" in ward.path("bed-3", settings).read_text()
     for name in NAMES:
         assert ward.path(name, "/etc/edgenode/ward.key").exists()
+
+
+def test_every_table_of_the_node_on_a_card_decides_and_no_other_does():
+    variables = (HERE / "roles/node/vars/main.yml").read_text()
+    (pattern,) = re.findall(r"is search\('(.+?)', multiline=True\)", variables)
+    decide = {name for name in TABLES if re.search(pattern, f"[{name}]")}
+    assert decide == set(NODE_TABLES)
 
 
 def test_the_boxes_become_the_members_of_one_ward(ward, genesis):
