@@ -132,16 +132,7 @@ def metrics_from_in(table: Table) -> tuple[Network, ...]:
     written = table.texts("metrics_from")
     if len(written) > _METRICS_FROM_LIMIT:
         raise ValueError(f"metrics_from: {len(written)} are more than {_METRICS_FROM_LIMIT}")
-    networks = []
-    for text in written:
-        try:
-            networks.append(ip_network(text))
-        except ValueError:
-            raise ValueError(
-                f"metrics_from: {text!r} is neither an IP address nor a whole network, such as "
-                '"192.168.1.9" or "192.168.1.0/24"'
-            ) from None
-    return tuple(networks)
+    return tuple(_network("metrics_from", text) for text in written)
 
 
 def secret_in(table: Table, key: str) -> str:
@@ -167,6 +158,16 @@ def _address(key: str, text: str) -> Address:
         return ip_address(text)
     except ValueError:
         raise ValueError(f'{key}: {text!r} is no IP address, such as "192.168.1.1"') from None
+
+
+def _network(key: str, text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{key}: {text!r} is neither an IP address nor a whole network, such as "
+            '"192.168.1.9" or "192.168.1.0/24"'
+        ) from None
 
 
 def _is_address(text: str) -> bool:

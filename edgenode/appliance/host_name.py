@@ -63,13 +63,9 @@ def ip_network(text: str) -> Network:
     Raises:
         ValueError: It is none, or has bits outside its prefix.
     """
-    host, slash, prefix = text.partition("/")
-    address = ip_address(host)
-    if not slash:
-        return ipaddress.ip_network(address)
-    if not _PREFIX.fullmatch(prefix):
-        raise ValueError("no length of a prefix")
-    return ipaddress.ip_network((address, int(prefix)))
+    if "/" not in text:
+        return ipaddress.ip_network(ip_address(text))
+    return ipaddress.ip_network(ip_interface(text).with_prefixlen)
 
 
 @dataclass(frozen=True, slots=True)

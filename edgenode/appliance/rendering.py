@@ -124,8 +124,8 @@ def _timesyncd(servers: tuple[str, ...]) -> str:
 
 
 def _firewall(metrics_from: Sequence[Network]) -> str:
-    # What ansible/roles/hardening/templates/nftables.conf.j2 includes. nft refuses the whole
-    # ruleset for two entries that overlap, and then there is no firewall.
+    # For the sets of ansible/roles/hardening/templates/nftables.conf.j2. In spite of their
+    # auto-merge, nft refuses some overlaps, the whole ruleset with them: no firewall at all.
     four = collapse_addresses(n for n in metrics_from if isinstance(n, IPv4Network))
     six = collapse_addresses(n for n in metrics_from if isinstance(n, IPv6Network))
     lines = [
