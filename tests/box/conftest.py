@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_configure(config):
-    plugin = summary.Summary(SUMMARY, "tests/", config)
+    plugin = summary.Summary(SUMMARY, config)
     config.pluginmanager.register(plugin, "summary-of-guests")
 
 

@@ -129,6 +129,10 @@ class FlashedBox(Box):
         while self.status()["head"]["height"] == height:
             time.sleep(2)
 
+    def wait_for_good_slot(self) -> None:
+        """Wait until the slot that runs is not on trial, or no longer."""
+        self.wait_until(f"sudo edgenode-bootslot show | grep -q 'slot {self.slot()}: good'")
+
     def slot(self) -> str:
         """Which slot runs."""
         found = re.search(r"rauc\.slot=([AB])", self.out("cat /proc/cmdline"))

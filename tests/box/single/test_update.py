@@ -71,7 +71,7 @@ def test_a_good_update_goes_to_the_other_slot_and_is_kept(box, bundles):
     box.reboot()
     assert box.slot() != before
     box.settle()
-    box.wait_until(f"sudo edgenode-bootslot show | grep -q 'slot {box.slot()}: good'")
+    box.wait_for_good_slot()
     assert box.status()["head"]["height"] >= height
     assert box.failed_units() == ""
 
@@ -127,7 +127,7 @@ def test_a_power_cut_while_a_bundle_is_written_leaves_a_box_that_boots(
         box.come_up()
         assert written or box.slot() == before
         assert_one_slot_or_the_other_works(box, height)
-        box.wait_until(f"sudo edgenode-bootslot show | grep -q 'slot {box.slot()}: good'")
+        box.wait_for_good_slot()
         box.mount_stick()
     record_property("power cuts while a bundle was written", CUTS)
 
@@ -145,5 +145,5 @@ def test_a_power_cut_before_the_commit_leaves_a_slot(box, bundles, record_proper
         box.come_up()
         assert_one_slot_or_the_other_works(box, height)
         box.mount_stick()
-        box.wait_until(f"sudo edgenode-bootslot show | grep -q 'slot {box.slot()}: good'")
+        box.wait_for_good_slot()
     record_property("power cuts before a release was committed", CUTS)
