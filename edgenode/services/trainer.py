@@ -40,6 +40,10 @@ IDLE_SECONDS = 1.0
 
 HEAD_WAIT_SECONDS = 20.0
 
+NO_TROUBLE = {Rule.UPDATE_BASE_STALE, Rule.UPDATE_REPEATED}
+"""Refusals with which nothing is wrong: others were faster, or the box's update on that base is in
+already, from this trainer before it was started again or from another program of the box."""
+
 HANGS_AFTER_SECONDS = 60.0
 """A trainer that has not come round for so long hangs. It comes round at each step of a round; what
 lies between is a step, an evaluation, the wait for a busy node's answer (10 s each)."""
@@ -217,8 +221,7 @@ class Trainer:
             if error.status != 422:
                 raise
             self._values["updates_refused_total"] += 1
-            # That others were faster is nothing wrong with this box.
-            self._refused = "" if error.name == Rule.UPDATE_BASE_STALE else str(error)
+            self._refused = "" if error.name in NO_TROUBLE else str(error)
             log.info("update refused", extra={"base": result.base, "error": error})
         else:
             self._held = None

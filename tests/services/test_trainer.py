@@ -214,6 +214,14 @@ def test_a_trainer_whose_updates_break_a_rule_says_so_until_one_is_taken(node, s
         node.wait_for_report("trainer", lambda r: r.state == "ok")
 
 
+def test_an_update_of_the_box_that_another_program_submitted_is_no_trouble(node, samples, tmp_path):
+    node.update_refusals = [(422, "update_repeated")]
+    with training(tmp_path, samples):
+        node.wait_for_report(
+            "trainer", lambda r: r.values["updates_refused_total"] == 1 and r.state == "ok"
+        )
+
+
 def test_a_round_that_the_node_never_takes_is_not_held_for_ever(
     node, samples, tmp_path, monkeypatch
 ):
