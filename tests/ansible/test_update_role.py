@@ -1,16 +1,36 @@
 """What RAUC gets: its settings, and the handler that refuses an older release."""
 
 import subprocess
+import sys
+from pathlib import Path
 
 import jinja2
 import pytest
 import yaml
 
+from edgenode.appliance.boot_state import FACTORY, FILE_NAMES, encode
 from tests.ansible.programs import HERE
 from tests.conftest import require_tool
 
 ROLE = HERE / "roles" / "update"
 HANDLER = ROLE / "root/usr/lib/edgenode/refuse-release"
+
+
+BOOTSLOT = Path(sys.executable).with_name("edgenode-bootslot")
+
+
+@pytest.fixture(autouse=True)
+def boot_folder(tmp_path):
+    """The first partition, as a card has it when it is new."""
+    folder = tmp_path / "boot"
+    folder.mkdir()
+    for name in FILE_NAMES:
+        (folder / name).write_bytes(encode(FACTORY))
+    return folder
+
+
+def bootslot(tmp_path, *arguments):
+    return [BOOTSLOT, "--folder", tmp_path / "boot", *arguments]
 
 
 def offered(tmp_path, manifest, running, *, kernel="quiet rauc.slot=A", ward=True):
@@ -26,7 +46,8 @@ def offered(tmp_path, manifest, running, *, kernel="quiet rauc.slot=A", ward=Tru
         env={"RAUC_BUNDLE_MOUNT_POINT": str(tmp_path), "PATH": "/usr/bin:/bin",
              "EDGENODE_RELEASE": str(tmp_path / "release"),
              "EDGENODE_KERNEL": str(tmp_path / "cmdline"),
-             "EDGENODE_SETTINGS": str(tmp_path / "settings")},
+             "EDGENODE_SETTINGS": str(tmp_path / "settings"),
+             "EDGENODE_BOOTSLOT": " ".join(map(str, bootslot(tmp_path)))},
         capture_output=True,
         text=True,
         check=False,
@@ -77,10 +98,29 @@ def test_what_cannot_be_compared_is_refused(tmp_path, manifest, running, reason)
     assert reason in done.stderr
 
 
+ON_TRIAL = "quiet rauc.slot=B edgenode.trial panic=10"
+
+
 def test_nothing_is_written_over_the_only_good_slot(tmp_path):
-    done = offered(tmp_path, "version=2\n", "1\n", kernel="rauc.slot=B edgenode.trial panic=10")
+    subprocess.run(bootslot(tmp_path, "set-primary", "B"), check=True)
+    done = offered(tmp_path, "version=2\n", "1\n", kernel=ON_TRIAL)
     assert done.returncode == 1
     assert "the release that runs is on trial" in done.stderr
+
+
+def test_a_release_that_was_confirmed_since_it_started_takes_the_next_one(tmp_path):
+    subprocess.run(bootslot(tmp_path, "set-primary", "B"), check=True)
+    subprocess.run(bootslot(tmp_path, "set-state", "B", "good"), check=True)
+    done = offered(tmp_path, "version=2\n", "1\n", kernel=ON_TRIAL)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_boot_state_that_cannot_be_read_is_no_leave_to_write(tmp_path, boot_folder):
+    for name in FILE_NAMES:
+        (boot_folder / name).write_bytes(b"damaged")
+    done = offered(tmp_path, "version=2\n", "1\n")
+    assert done.returncode == 1
+    assert "the boot state cannot be read" in done.stderr
 
 
 def test_a_box_without_a_ward_is_not_updated(tmp_path):
