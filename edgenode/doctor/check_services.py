@@ -73,7 +73,7 @@ def _of_unit(name: str, unit: Unit | None, expected: bool) -> Remark | None:
             remark = fail(f"{name} failed ({ended})", _mend(unit, log))
         case (("activating" | "reloading" | "deactivating"), _):
             remark = warn(f"{name} is {unit.active}", "wait a little and look again")
-        case _ if unit.unmet:
+        case _ if unit.unmet and expected:
             remark = fail(
                 f"{name} waits: a condition of its unit is not met",
                 f"systemctl status edgenode-{name} names it; a box without a ward needs the "
