@@ -37,6 +37,11 @@ class Bundles:
         self._keys = bundle.update_keys(ROOT / "var/update-keys", folder / "log")
         self.version = (work / "root/usr/lib/edgenode/release").read_text().strip()
 
+    @property
+    def root(self) -> Path:
+        """The root file system of the image, and of every bundle that is not made with another."""
+        return self._work / "root.squashfs"
+
     def newer(self, step: int) -> str:
         """A version above the image's."""
         return f"{self.version}.{step}"
@@ -52,7 +57,7 @@ class Bundles:
         """A bundle of the image's file systems, or of others."""
         out = self._folder / f"{version}.raucb"
         images = {
-            "rootfs": root or self._work / "root.squashfs",
+            "rootfs": root or self.root,
             "boot": boot or self._work / "boot.img",
         }
         scratch = self._work.parent / "bundle-of-tests"  # on one file system with the images
