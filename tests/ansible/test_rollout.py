@@ -3,7 +3,9 @@
 import re
 
 import pytest
+import yaml
 
+from edgenode.appliance.boot_state import STARTS_ON_TRIAL
 from tests.ansible import box_programs
 from tests.ansible.boxes import boxes
 from tests.ansible.programs import HERE
@@ -115,3 +117,9 @@ def test_a_rollout_without_a_bundle_says_how_to_name_one(ward):
     done = ward.run(HERE / "rollout.yml")
     assert done.returncode != 0
     assert "say which bundle: -e bundle=FILE.raucb" in said(done)
+
+
+def test_a_box_may_be_lost_sight_of_as_often_as_a_release_on_trial_is_started():
+    tasks = yaml.safe_load((HERE / "rollout/try_release.yml").read_text())
+    (look,) = (task for task in tasks if task["name"] == "Look until the box has decided")
+    assert len(look["loop"]) == STARTS_ON_TRIAL
