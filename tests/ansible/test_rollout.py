@@ -123,3 +123,8 @@ def test_a_box_may_be_lost_sight_of_as_often_as_a_release_on_trial_is_started():
     tasks = yaml.safe_load((HERE / "rollout/try_release.yml").read_text())
     (look,) = (task for task in tasks if task["name"] == "Look until the box has decided")
     assert len(look["loop"]) == STARTS_ON_TRIAL
+
+
+def test_a_box_that_is_lost_sight_of_is_no_error_to_the_others():
+    look, _ = yaml.safe_load((HERE / "rollout/look_past_a_restart.yml").read_text())
+    assert (look["ignore_unreachable"], look["any_errors_fatal"]) == (True, False)
