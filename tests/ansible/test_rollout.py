@@ -1,5 +1,6 @@
 """The order of events in a rollout: one box, a tenth, the rest; stop at the first failure."""
 
+import json
 import re
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from edgenode.appliance.boot_state import STARTS_ON_TRIAL
 from tests.ansible import box_programs
 from tests.ansible.boxes import boxes
-from tests.ansible.programs import HERE
+from tests.ansible.programs import HERE, run_playbook
 
 NAMES = [f"bed-{number}" for number in range(1, 5)]
 UPDATED = [["rauc", "info"], ["rauc", "install"], ["systemctl", "reboot"]]
@@ -127,4 +128,18 @@ def test_a_box_may_be_lost_sight_of_as_often_as_a_release_on_trial_is_started():
 
 def test_a_box_that_is_lost_sight_of_is_no_error_to_the_others():
     look, _ = yaml.safe_load((HERE / "rollout/look_past_a_restart.yml").read_text())
-    assert (look["ignore_unreachable"], look["any_errors_fatal"]) == (True, False)
+    applied = look["ansible.builtin.include_tasks"]["apply"]
+    assert (applied["ignore_unreachable"], applied["any_errors_fatal"]) == (True, False)
+
+
+def test_a_box_that_is_lost_sight_of_is_waited_for(tmp_path):
+    include = {"ansible.builtin.include_tasks": str(HERE / "rollout/look_past_a_restart.yml")}
+    play = {"hosts": "all", "gather_facts": False, "any_errors_fatal": True, "tasks": [include]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    hosts = {"bed-1": {"ansible_host": "127.0.0.1", "ansible_port": 1}}  # where nobody listens
+    (tmp_path / "hosts.json").write_text(json.dumps({"boxes": {"hosts": hosts}}))
+    done = run_playbook(
+        tmp_path / "play.yml", "-i", str(tmp_path / "hosts.json"),
+        variables={"rollout_retries": 1, "rollout_delay": 0, "rollout_start_s": 1},
+    )  # fmt: skip
+    assert re.search(r"bed-1 .*unreachable=0 +failed=1 .*ignored=1", done.stdout), done.stdout

@@ -115,8 +115,8 @@ def assert_one_slot_or_the_other_works(box, height):
 def assert_root_is_whole(box, bundles):
     """What runs is no slot that was written in part: its root is the bundle's to the last byte."""
     size = bundles.root.stat().st_size
-    partition = {"A": "05", "B": "06"}[box.slot()]
-    device = f"/dev/disk/by-partuuid/{layout.DISK_ID}-{partition}"
+    partition = layout.PI[f"root-{box.slot().lower()}"].number
+    device = f"/dev/disk/by-partuuid/{layout.DISK_ID}-{partition:02}"
     found = box.out(f"sudo head -c {size} {device} | sha256sum").split()[0]
     with bundles.root.open("rb") as file:
         assert found == hashlib.file_digest(file, "sha256").hexdigest()
