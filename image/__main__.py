@@ -96,7 +96,7 @@ def _build(options: argparse.Namespace, wanted: Sequence[boards.Board]) -> None:
     root, initrd = work / "root", work / "initrd.img"
 
     with _phase("Debian"):
-        tar, headers = debian_root.build(HERE / "packages.txt", cache, epoch, log)
+        tar, headers = debian_root.build(HERE / "packages.txt", cache, log)
         provision.unpack(tar, root, log)
     with _phase("Python"):
         tree = work / "edgenode-node.tar"

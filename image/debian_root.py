@@ -16,6 +16,11 @@ MIRRORS = (
     f"deb http://deb.debian.org/debian-security {SUITE}-security {COMPONENTS}",
 )
 
+_RELEASED = 1686355200
+"""10 June 2023, when Debian 12 came out, in Unix seconds: what stands for now in the root, whose
+files (/etc/shadow among them) are older than that or say that. No time of a commit will do: a root
+that is kept serves the builds of many commits, and each is the same from an empty cache."""
+
 _DPKG_OPTIONS = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
@@ -43,17 +48,18 @@ def packages(file: Path) -> tuple[str, ...]:
 
 def recipe_id(file: Path) -> str:
     """Names a cached root: it changes with what the root is made from."""
-    recipe = "\n".join((*packages(file), *MIRRORS, *_DPKG_OPTIONS, _NO_INITRAMFS, _HEADERS))
+    recipe = "\n".join(
+        (*packages(file), *MIRRORS, *_DPKG_OPTIONS, _NO_INITRAMFS, _HEADERS, str(_RELEASED))
+    )
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
-def build(package_list: Path, cache: Path, epoch: int, log: Path) -> tuple[Path, Path]:
+def build(package_list: Path, cache: Path, log: Path) -> tuple[Path, Path]:
     """The root as a tar, and the folder with CPython's headers; from the cache where it has them.
 
     Args:
         package_list: Names of packages (image/packages.txt).
         cache: Folder that is kept between builds.
-        epoch: Unix seconds that no file is younger than.
         log: Takes what mmdebstrap prints.
 
     Raises:
@@ -75,7 +81,7 @@ def build(package_list: Path, cache: Path, epoch: int, log: Path) -> tuple[Path,
          f"apt-get download {_HEADERS}",
          f"--include={','.join(packages(package_list))}", SUITE, half / "root.tar", *MIRRORS],
         log=log,
-        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+        environment={"SOURCE_DATE_EPOCH": str(_RELEASED)},
     )  # fmt: skip
     found = list(half.glob(f"{_HEADERS}_*.deb"))
     if len(found) != 1:
