@@ -112,6 +112,7 @@ def make_initramfs(root: Path, out: Path, epoch: int, log: Path) -> None:
     versions = sorted(path.name for path in (root / "usr/lib/modules").iterdir())
     if len(versions) != 1:
         raise BuildError(f"{root} has modules for {len(versions)} kernels, not for one")
+    _stamp(root, epoch)
     script = (
         'mount -t proc proc "$1/proc" && mount -t sysfs sys "$1/sys" && '
         'mount -t tmpfs tmp "$1/tmp" && '
@@ -128,6 +129,13 @@ def make_initramfs(root: Path, out: Path, epoch: int, log: Path) -> None:
     )
     run(["zstd", "-q", "-19", "-T0", "-f", plain, "-o", out], log=log)
     plain.unlink()
+
+
+def _stamp(root: Path, epoch: int) -> None:
+    """Give all files one time, as the root file system will: archives keep that of a checkout."""
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            os.utime(Path(folder) / name, (epoch, epoch), follow_symlinks=False)
 
 
 def mark_release(root: Path, version: str, epoch: int, ca: Path) -> None:
