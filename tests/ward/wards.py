@@ -282,9 +282,7 @@ def _fate(ward, box, update, base):
     started_from = asked(lambda: box.client.block(base))
     top = height(box)
     # A branch that lost may have been the longer one: work decides, not height.
-    if started_from.height > top:
-        return Fate.BASE_UNKNOWN
-    if asked(lambda: box.client.block(started_from.height)).id != base:
+    if started_from.height > top or asked(lambda: box.client.block(started_from.height)).id != base:
         return Fate.BASE_UNKNOWN
     member = box.key.public.hex()
     reach = started_from.height + len(ward.genesis.discounts)
