@@ -75,6 +75,7 @@ async def _start(scanner: BleakScanner) -> None:
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             await asyncio.shield(starting)
     except BaseException:
+        # Also when it is cancelled: a scan that starts all the same is stopped then.
         task = asyncio.ensure_future(stop_late())
         _late.add(task)
         task.add_done_callback(_late.discard)

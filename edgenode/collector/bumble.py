@@ -176,6 +176,7 @@ class BumbleCentral:
         try:
             await peripheral.discover(service)
         except BaseException:
+            # Also when it is cancelled: nobody else knows this connection, to end it.
             await self.disconnect(connection)
             raise
         if not self.holds(connection):

@@ -118,6 +118,7 @@ def _load(
         store.waiting()  # legible as well, or it is salvaged now
         return chain, store
     except BaseException:
+        # Nobody else could close the store; the error itself goes on.
         store.close()
         raise
 

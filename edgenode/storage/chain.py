@@ -127,6 +127,7 @@ class SqliteChainStore:
                 self._check_intact()
                 self._open_format(genesis_id)
             except BaseException:
+                # Nobody else could close the database; the error itself goes on.
                 self._db.close()
                 raise
 
@@ -186,6 +187,7 @@ class SqliteChainStore:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
+                # Also at Ctrl-C: a transaction left open would take in what comes next.
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise

@@ -152,9 +152,11 @@ class SampleStore:
                         monotonic=monotonic,
                     )
                 except BaseException:
+                    # Nobody else could close the database; the error itself goes on.
                     connection.close()
                     raise
             except BaseException:
+                # Nobody else could give the lock back; the error itself goes on.
                 os.close(lock)
                 raise
 
@@ -378,6 +380,7 @@ def _open_checked(path: Path) -> sqlite3.Connection:
         if version != SCHEMA_VERSION or tables != TABLES or not read_meta(connection, "store"):
             raise StoreDamagedError("its tables are not those of a sample store")
     except BaseException:
+        # Nobody else could close the database; the error itself goes on.
         connection.close()
         raise
     return connection

@@ -196,6 +196,7 @@ def create(path: Path, store_id: int) -> sqlite3.Connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
+        # Nobody else could close the database; the error itself goes on.
         connection.close()
         raise
     return connection

@@ -168,6 +168,7 @@ class SampleReader:
         try:
             self._store = _checked_store(self.path, connection)
         except BaseException:
+            # Nobody else could close the database; the error itself goes on.
             connection.close()
             raise
         if not self._store:
