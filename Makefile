@@ -12,7 +12,10 @@ BOARD  ?= pi
 # How many boxes `make qemu-ward` boots.
 N      ?= 2
 
-.PHONY: help demo test lint image qemu qemu-ward qemu-test qemu-test-full models models-test lock clean
+# How long `make fuzz` tries each decoder.
+FUZZ_SECONDS ?= 20
+
+.PHONY: help demo test lint fuzz image qemu qemu-ward qemu-test qemu-test-full models models-test lock clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{sub(/:.*/, "", $$1); printf "  make %-14s %s\n", $$1, $$2}'
 
@@ -56,7 +59,16 @@ lint: $(VENV)/test.stamp ## ruff and mypy --strict
 	$(BIN)/mypy
 
 test: $(VENV)/test.stamp .venv-ansible/stamp var/recordings.npz lint ## all tests but those that boot the image
-	$(ANSIBLE) $(BIN)/pytest -m 'not qemu' --numprocesses 2 --dist loadfile
+	$(ANSIBLE) $(BIN)/pytest -m 'not qemu' --numprocesses 3 --dist loadfile
+
+# Atheris reports what inputs reach; the C extension lies where .venv has built it.
+.venv-fuzz/stamp: requirements/fuzz.lock
+	@$(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+fuzz: .venv-fuzz/stamp $(VENV)/demo.stamp ## FUZZ_SECONDS=20 of fuzzing for each decoder; findings come to var/fuzz
+	@.venv-fuzz/bin/python -m fuzz --seconds $(FUZZ_SECONDS)
 
 # Ansible makes the image of Debian's root file system, and provisions boxes; no node has it.
 .venv-ansible/stamp: requirements/ansible.lock
@@ -109,6 +121,9 @@ lock: ## pin every dependency anew, with hashes
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	  requirements/models.in -o requirements/models.lock
+	$(VENV)-lock/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  -c requirements/demo.lock requirements/fuzz.in -o requirements/fuzz.lock
 	$(VENV)-lock/bin/uv pip compile --quiet --no-deps --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	  requirements/recordings.in -o requirements/recordings.lock
@@ -121,6 +136,6 @@ lock: ## pin every dependency anew, with hashes
 	  -c requirements/constraints.txt pyproject.toml -o requirements/node.lock
 
 clean: ## remove the environment and everything built, but not the keys that sign updates
-	rm -rf $(VENV) .venv-ansible build *.egg-info
+	rm -rf $(VENV) .venv-ansible .venv-fuzz build *.egg-info
 	[ ! -d var ] || find var -mindepth 1 -maxdepth 1 ! -name update-keys -exec rm -rf {} +
 	find edgenode -name '*.so' -delete

@@ -36,11 +36,13 @@ class Watched:
         self.turned: dict[bytes, dict[int, float]] = defaultdict(dict)
         self._kernel = _kernels.search
 
-    def search(self, header: bytes, target: bytes, first: int, count: int) -> int | None:
+    def search(
+        self, header: bytes, target: bytes, first: int, count: int, kernel: str = "portable", /
+    ) -> int | None:
         del target
         on_head = self.turned[header[4:36]]
         on_head.setdefault(threading.get_ident(), time.monotonic())
-        return self._kernel(header, NEVER, first, count)
+        return self._kernel(header, NEVER, first, count, kernel)
 
     def wait(self, head: bytes, threads: int) -> float:
         """When the last of the threads turned to this head."""
@@ -73,7 +75,7 @@ def measure(share: float, threads: int, blocks: int) -> tuple[list[float], list[
         ward.start()
         client = ward.boxes[0].client
         answering(client)
-        miner = Miner(client, MinerSettings(threads=threads, share=share))
+        miner = Miner(client, MinerSettings(threads=threads, share=share, ceiling_celsius=110))
         threading.Thread(target=miner.run, daemon=True).start()
         for _ in range(blocks):
             head, began, answered = hand_in(client, watched)

@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from monitoring import mining, network, overview, sensors, training
+from monitoring import finality, mining, network, overview, pool, sensors, training
 from monitoring.panels import DATASOURCE, JOB
 
 UID = "edgenode"
@@ -29,6 +29,8 @@ ROWS = (
     ("Sensors", sensors.panels),
     ("Training", training.panels),
     ("Mining and chain", mining.panels),
+    ("Finality and members", finality.panels),
+    ("Pools", pool.panels),
     ("Network", network.panels),
 )
 
@@ -39,7 +41,8 @@ def dashboard() -> Dashboard:
         Dashboard("edgenode wards")
         .uid(UID)
         .description(
-            "The boxes of all wards: what is wrong now, then sensors, training, mining, network."
+            "The boxes of all wards: what is wrong now, then sensors, training, mining, finality "
+            "and members, pools, network."
         )
         .tags(["edgenode"])
         .readonly()  # what is changed by hand is lost at the next run of the playbook

@@ -71,3 +71,33 @@ def panels() -> Iterator[PanelBuilder]:
         unit=units.Short,
         axis="blocks per hour",
     )
+    yield from _guest()
+
+
+def _guest() -> Iterator[PanelBuilder]:
+    """What mining does to the boxes."""
+    yield graph(
+        "Temperature",
+        "Of each box's processor. A miner rests from its ceiling on (70 °C unless the box is set "
+        "otherwise) until it is five degrees cooler; a Raspberry Pi slows down at 80 °C.",
+        query(f"edgenode_miner_temperature_celsius{{{BOXES}}}", "{{instance}}"),
+        unit=units.Celsius,
+        axis="temperature",
+    )
+    yield graph(
+        "Rest for heat",
+        "The part of the last ten minutes in which a miner rested because its box was too warm. A "
+        "box that often does stands in the sun, in the dust, or under a blanket.",
+        query(f"rate(edgenode_miner_rested_seconds_total{{{BOXES}}}[10m])", "{{instance}}"),
+        unit=units.PercentUnit,
+        axis="part of the time",
+    )
+    yield graph(
+        "Power for mining",
+        "What hashing draws, added up: an estimate from the processor time that it takes and the "
+        "watts that each box is set to.",
+        query(f"rate(edgenode_miner_joules_total{{{BOXES}}}[10m])", "{{instance}}"),
+        unit=units.Watt,
+        axis="power",
+        stacked=True,
+    )

@@ -74,6 +74,14 @@ def wards() -> Table:
         Column("Boxes", f"sum by (ward) (ward:edgenode_boxes:count{{{WARDS}}})"),
         Column("Boxes that answer", f"sum by (ward) (ward:edgenode_boxes_up:sum{{{WARDS}}})"),
         Column("Height", f"max by (ward) (ward:edgenode_chain_height:max{{{WARDS}}})"),
+        Column("Members", f"max by (ward) (edgenode_ward_members{{{WARDS}}})"),
+        Column(
+            "Endorse",
+            f"max by (ward) (ward:edgenode_chain_checkpoint_endorsements:ratio{{{WARDS}}})",
+            units.PercentUnit,
+            [(2 / 3, GREEN)],
+            below=ORANGE,
+        ),
         Column(
             "Accuracy",
             f"avg by (ward) (ward:edgenode_trainer_accuracy_ratio:avg{{{WARDS}}})",
@@ -106,6 +114,13 @@ def boxes() -> Table:
         Column(
             "Clock trusted",
             _of_box("edgenode_clock_trusted"),
+            units.BoolYesNo,
+            [(1, GREEN)],
+            below=RED,
+        ),
+        Column(
+            "Enrolled",
+            _of_box("edgenode_member_enrolled"),
             units.BoolYesNo,
             [(1, GREEN)],
             below=RED,

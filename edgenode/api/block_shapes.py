@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgenode.api.shapes import HeadModel
 from edgenode.ledger.block import Block
+from edgenode.ledger.enrolment import Enrolment
 from edgenode.ledger.genesis import Genesis
 from edgenode.ledger.hashes import display
+from edgenode.ledger.rewards import contributions
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,44 @@ class TransferShape:
 
 
 @dataclass(frozen=True, slots=True)
+class PayoutShape:
+    """Coins that a coinbase pays to a public key."""
+
+    key: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeShape:
+    """An enrolment, whose name it is, or a revocation (`name` is None), by these authorities."""
+
+    id: str
+    member: str
+    name: str | None
+    sequence: int
+    authorities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndorsementShape:
+    """A member's vote for a checkpoint, from a justified one."""
+
+    id: str
+    member: str
+    source_height: int
+    source: str
+    target_height: int
+    target: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
 class BlockShape:
-    """A block, decoded."""
+    """A block, decoded.
+
+    `reward` is the sum of `payouts`; `contributions` are what members get for their updates,
+    `state` is the root of the records at every 128th height, None at others.
+    """
 
     id: str
     height: int
@@ -83,10 +122,15 @@ class BlockShape:
     signature: str
     miner: str
     reward: int
+    payouts: tuple[PayoutShape, ...]
+    contributions: tuple[PayoutShape, ...]
     extranonce: str
+    state: str | None
     models: tuple[HeadModel, ...]
     updates: tuple[UpdateShape, ...]
     transfers: tuple[TransferShape, ...]
+    changes: tuple[ChangeShape, ...]
+    endorsements: tuple[EndorsementShape, ...]
 
 
 def summary_of(block: Block, interval: int) -> BlockSummary:
@@ -131,7 +175,10 @@ def block_of(genesis: Genesis, block: Block, interval: int) -> BlockShape:
         signature=block.signature.hex(),
         miner=coinbase.miner.hex(),
         reward=coinbase.reward,
+        payouts=_payouts(coinbase.payouts),
+        contributions=_payouts(contributions(genesis, block.updates)),
         extranonce=coinbase.extranonce.hex(),
+        state=coinbase.state.hex() or None,
         models=models_of(genesis, block),
         updates=tuple(
             UpdateShape(
@@ -158,4 +205,30 @@ def block_of(genesis: Genesis, block: Block, interval: int) -> BlockShape:
             )
             for transfer in block.transfers
         ),
+        changes=tuple(
+            ChangeShape(
+                id=change.id.hex(),
+                member=change.member.hex(),
+                name=change.name if isinstance(change, Enrolment) else None,
+                sequence=change.sequence,
+                authorities=tuple(genesis.authorities[i].name for i, _ in change.signatures),
+            )
+            for change in block.changes
+        ),
+        endorsements=tuple(
+            EndorsementShape(
+                id=endorsement.id.hex(),
+                member=endorsement.member.hex(),
+                source_height=endorsement.source_height,
+                source=display(endorsement.source),
+                target_height=endorsement.target_height,
+                target=display(endorsement.target),
+                signature=endorsement.signature.hex(),
+            )
+            for endorsement in block.endorsements
+        ),
     )
+
+
+def _payouts(payouts: Iterable[tuple[bytes, int]]) -> tuple[PayoutShape, ...]:
+    return tuple(PayoutShape(key.hex(), amount) for key, amount in payouts)

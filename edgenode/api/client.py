@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,11 +19,13 @@ from edgenode.api.shapes import (
     ClockStatus,
     Head,
     LastReport,
+    Membership,
     ModelSummary,
     Peer,
     ServiceReport,
     Solution,
     Status,
+    WardState,
     WorkMessage,
 )
 from edgenode.api.unix_http import Answer, NodeUnavailableError, exchange
@@ -37,7 +39,7 @@ Record = TypeVar("Record")
 LONGEST_WAIT_S = 60
 """The longest that a request may ask to wait; the server's bound."""
 
-# A decoded block is the longest JSON: 321 transactions of less than 1 kB each.
+# A decoded block is the longest JSON: 593 transactions of less than 2 kB each.
 _JSON_LIMIT = 4 << 20
 _PARAMETERS_LIMIT = 4 * PARAMETERS_LIMIT
 
@@ -191,9 +193,28 @@ class NodeClient:
 
     # Mining and transactions
 
-    def work(self, *, unlike: str | None = None, wait: float = 0) -> WorkMessage | None:
-        """What to search a nonce for; waits as `head` does. None while the node has no work."""
-        answer = self._ask("GET", "/v1/work", _wait(unlike, wait), wait=wait)
+    def members(self) -> Membership:
+        """Who belongs to the ward, and who may change it."""
+        return self._get(Membership, "/v1/members")
+
+    def ward(self) -> WardState:
+        """How the ward stands, and this node's member in it."""
+        return self._get(WardState, "/v1/ward")
+
+    def work(
+        self,
+        *,
+        unlike: str | None = None,
+        wait: float = 0,
+        pay: Sequence[tuple[bytes, int]] = (),
+    ) -> WorkMessage | None:
+        """What to search a nonce for; waits as `head` does.
+
+        None while the node has no work, or leaves the next block to others. `pay` are public keys
+        with weights, at most 11, that the reward is split by.
+        """
+        query = {"pay": [f"{key.hex()}:{weight}" for key, weight in pay]} if pay else {}
+        answer = self._ask("GET", "/v1/work", query | _wait(unlike, wait), wait=wait)
         if answer.status == 204:
             return None
         try:
@@ -266,7 +287,7 @@ class NodeClient:
         answer = exchange(
             self.socket_path,
             method,
-            f"{target}?{urlencode(query)}" if query else target,
+            f"{target}?{urlencode(query, doseq=True)}" if query else target,
             body=body,
             headers=sent,
             timeout=self._timeout + wait,

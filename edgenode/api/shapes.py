@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from edgenode.api.json_record import Json, ShapeError, from_json, to_json
 from edgenode.ledger.hashes import display, from_display
 from edgenode.ledger.template import Work
-from edgenode.ledger.transaction import EXTRANONCE_BYTES
+from edgenode.ledger.transaction import EXTRANONCE_BYTES, TRANSACTION_BYTES_LIMIT
 
 __all__ = ["ShapeError", "from_json", "to_json"]  # records go through these two
 
@@ -27,11 +27,11 @@ STATE_LIMIT = 200
 VALUES_LIMIT = 64
 """Values of a report: three times what the busiest service has."""
 
-COINBASE_PART_LIMIT = 512
-"""Bytes before or after the extranonce: a coinbase has at most 422 bytes."""
+COINBASE_PART_LIMIT = TRANSACTION_BYTES_LIMIT
+"""Bytes before or after the extranonce: a coinbase has at most 927 bytes."""
 
 BRANCH_LIMIT = 16
-"""Hashes of a merkle branch: 2^16 transactions, where a block has at most 321."""
+"""Hashes of a merkle branch: 2^16 transactions, where a block has at most 593."""
 
 _VALUE_NAME = re.compile(r"[a-z0-9_]{1,64}")
 _WORK_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -103,6 +103,16 @@ class MempoolCounts:
 
     updates: int
     transfers: int
+    changes: int
+    endorsements: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finality:
+    """How far the chain is settled: heights of the highest justified and final checkpoint."""
+
+    justified: int
+    final: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +132,25 @@ class ClockStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The node at a glance; `balance` is the member's, in coins."""
+    """The node at a glance.
+
+    `balance` is the member's, in coins; `enrolled` whether the node's key belongs to a member now;
+    `kept_from` the height from which it keeps blocks, 0 for all.
+    """
 
     node: str
     version: str
     ward: str
     genesis: str
     member: str
+    enrolled: bool
     time: int
     clock: ClockStatus
     started: int
     head: Head
+    finality: Finality
     best_header_height: int
+    kept_from: int
     syncing: bool
     mempool: MempoolCounts
     peers: int
@@ -172,6 +189,84 @@ class Peer:
     connected: int
     datagrams_sent: int
     datagrams_received: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberShape:
+    """A member, with its public key; enrolled by the block at height `since`, revoked at `until`.
+
+    `until` is None while it is a member; who was revoked is listed until that is final.
+    """
+
+    name: str
+    key: str
+    since: int
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityShape:
+    """Somebody who, with others, enrols and revokes members."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingChange:
+    """An enrolment, or a revocation (then without a name), that waits for a block."""
+
+    sequence: int
+    key: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Who belongs to the ward.
+
+    `changes` are the enrolments and revocations so far; `waiting` those that no block holds yet, in
+    the order of their sequences. `quorum` of the authorities sign one together.
+    """
+
+    changes: int
+    quorum: int
+    authorities: tuple[AuthorityShape, ...]
+    members: tuple[MemberShape, ...]
+    waiting: tuple[WaitingChange, ...] = ()
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence of the next change, behind those that wait."""
+        return max([self.changes, *(change.sequence + 1 for change in self.waiting)])
+
+
+@dataclass(frozen=True, slots=True)
+class WardState:
+    """How the ward stands at the head, and this node's member in it.
+
+    Attributes:
+        members: Members now.
+        voters: Members at the last final block, who endorse checkpoints.
+        checkpoint_interval: Blocks from checkpoint to checkpoint.
+        checkpoint: Height of the last checkpoint that had an interval of blocks to be endorsed in,
+            or of the ward's first; None before that one.
+        endorsed: Voters who have endorsed it.
+        final_time: The last final block's own time.
+        blocks: Blocks by this node's member among the last of a share's window.
+        blocks_limit: So many it may have there without a pause.
+        resting: Whether it leaves the next block to others because of that.
+    """
+
+    members: int
+    voters: int
+    checkpoint_interval: int
+    checkpoint: int | None
+    endorsed: int | None
+    final_time: int
+    blocks: int
+    blocks_limit: int
+    resting: bool
 
 
 @dataclass(frozen=True, slots=True)

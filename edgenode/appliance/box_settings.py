@@ -18,8 +18,8 @@ from edgenode.appliance.box_tables import (
     DEFAULT_HOSTNAME,
     WifiSettings,
     ethernet_in,
+    firewall_in,
     hostname_in,
-    metrics_from_in,
     time_servers_in,
     wifi_in,
 )
@@ -50,6 +50,7 @@ class BoxSettings:
         ssh_keys: Lines of authorized_keys of the operator.
         time_servers: Servers to ask for the time; none for those that DHCP names.
         metrics_from: Who may read the box's metrics over the network.
+        stratum_from: Who may mine for the box over the network.
         node: The node's own tables, as they stand in the file.
         ward_key: The ward's key, 32 secret bytes; None leaves the box's as it is.
         genesis: Text of the genesis file; None leaves the box's as it is.
@@ -61,6 +62,7 @@ class BoxSettings:
     ssh_keys: tuple[str, ...] = ()
     time_servers: tuple[str, ...] = ()
     metrics_from: tuple[Network, ...] = ()
+    stratum_from: tuple[Network, ...] = ()
     node: NodeTables = field(default_factory=dict)
     ward_key: bytes | None = field(default=None, repr=False)
     genesis: str | None = field(default=None, repr=False)
@@ -116,7 +118,9 @@ class _BoxReader:
         wifi = self._value("wifi", wifi_in, None, last.wifi)
         ssh_keys = self._ssh_keys()
         time_servers = self._value("time", time_servers_in, (), last.time_servers)
-        metrics_from = self._value("firewall", metrics_from_in, (), last.metrics_from)
+        metrics_from, stratum_from = self._value(
+            "firewall", firewall_in, ((), ()), (last.metrics_from, last.stratum_from)
+        )
         ward = self._ward()
         settings = BoxSettings(
             hostname=hostname,
@@ -125,6 +129,7 @@ class _BoxReader:
             ssh_keys=ssh_keys,
             time_servers=time_servers,
             metrics_from=metrics_from,
+            stratum_from=stratum_from,
             node=self._node(hostname),
             ward_key=ward.key,
             genesis=ward.genesis,

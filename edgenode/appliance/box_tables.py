@@ -28,7 +28,7 @@ BOX_TABLES: dict[str, tuple[str, ...]] = {
     "wifi": ("country", "ssid", "passphrase"),
     "ssh": ("keys",),
     "time": ("servers",),
-    "firewall": ("metrics_from",),
+    "firewall": ("metrics_from", "stratum_from"),
     "ward": ("key", "key_file", "genesis", "genesis_file"),
 }
 """Every table of the box and its keys."""
@@ -41,8 +41,8 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _DNS_LIMIT = 3
 # timesyncd asks one server at a time and goes on to the next when it falls silent.
 _TIME_SERVERS_LIMIT = 8
-# A hospital watches its boxes from a few places.
-_METRICS_FROM_LIMIT = 64
+# A hospital watches its boxes from a few places, and mines from a few networks.
+_FROM_LIMIT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +127,9 @@ def time_servers_in(table: Table) -> tuple[str, ...]:
     return servers
 
 
-def metrics_from_in(table: Table) -> tuple[Network, ...]:
-    """[firewall]: who may read the box's metrics over the network."""
-    written = table.texts("metrics_from")
-    if len(written) > _METRICS_FROM_LIMIT:
-        raise ValueError(f"metrics_from: {len(written)} are more than {_METRICS_FROM_LIMIT}")
-    return tuple(_network("metrics_from", text) for text in written)
+def firewall_in(table: Table) -> tuple[tuple[Network, ...], tuple[Network, ...]]:
+    """[firewall]: who may read the box's metrics over the network, and who may mine for it."""
+    return _networks(table, "metrics_from"), _networks(table, "stratum_from")
 
 
 def secret_in(table: Table, key: str) -> str:
@@ -158,6 +155,13 @@ def _address(key: str, text: str) -> Address:
         return ip_address(text)
     except ValueError:
         raise ValueError(f'{key}: {text!r} is no IP address, such as "192.168.1.1"') from None
+
+
+def _networks(table: Table, key: str) -> tuple[Network, ...]:
+    written = table.texts(key)
+    if len(written) > _FROM_LIMIT:
+        raise ValueError(f"{key}: {len(written)} are more than {_FROM_LIMIT}")
+    return tuple(_network(key, text) for text in written)
 
 
 def _network(key: str, text: str) -> Network:

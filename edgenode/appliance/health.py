@@ -19,7 +19,7 @@ from pathlib import Path
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError
 from edgenode.appliance.boot_slots import CMDLINE, BootSlots, current_slot
 from edgenode.appliance.boot_state import BootStateError, confirmed
-from edgenode.appliance.units import NOT_WANTED, SERVICES, SHOW, Unit, units_in
+from edgenode.appliance.units import NOT_WANTED, SHOW, UNITS, Unit, units_in
 from edgenode.services import logs
 from edgenode.services.config import DEFAULT_API
 
@@ -94,7 +94,7 @@ def read_units(text: str) -> dict[str, ServiceHealth]:
         name: ServiceHealth(_condition(unit), unit.restarts, str(unit))
         for name, unit in units_in(text).items()
     }
-    return {name: seen.get(name, missing) for name in SERVICES}
+    return {name: seen.get(name, missing) for name in UNITS}
 
 
 def _condition(unit: Unit) -> Condition:

@@ -20,7 +20,10 @@ def last_right_text(settings: BoxSettings) -> str:
         "box": {"hostname": settings.hostname},
         "ssh": {"keys": settings.ssh_keys},
         "time": {"servers": settings.time_servers},
-        "firewall": {"metrics_from": [str(network) for network in settings.metrics_from]},
+        "firewall": {
+            "metrics_from": [str(network) for network in settings.metrics_from],
+            "stratum_from": [str(network) for network in settings.stratum_from],
+        },
     }
     if (ethernet := settings.ethernet) is not None:
         tables["ethernet"] = {"address": str(ethernet.interface)}

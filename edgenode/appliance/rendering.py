@@ -65,8 +65,8 @@ def render(settings: BoxSettings) -> tuple[RenderedFile, ...]:
     files.append(RenderedFile(HOSTS, _hosts(settings.hostname)))
     if own_time:
         files.append(RenderedFile(TIMESYNCD, _timesyncd(settings.time_servers)))
-    if settings.metrics_from:
-        files.append(RenderedFile(FIREWALL, _firewall(settings.metrics_from)))
+    if settings.metrics_from or settings.stratum_from:
+        files.append(RenderedFile(FIREWALL, _firewall(settings)))
     files.append(RenderedFile(NODE, HEAD + node_document(settings.node, settings.hostname)))
     if settings.ward_key is not None:
         text = f"# edgenode ward key: keep it in the ward\n{settings.ward_key.hex()}\n"
@@ -123,17 +123,25 @@ def _timesyncd(servers: tuple[str, ...]) -> str:
     return f"{HEAD}[Time]\nNTP=\nNTP={' '.join(servers)}\nFallbackNTP=\n"
 
 
-def _firewall(metrics_from: Sequence[Network]) -> str:
-    # For the sets of ansible/roles/hardening/templates/nftables.conf.j2. In spite of their
-    # auto-merge, nft refuses some overlaps, the whole ruleset with them: no firewall at all.
-    four = collapse_addresses(n for n in metrics_from if isinstance(n, IPv4Network))
-    six = collapse_addresses(n for n in metrics_from if isinstance(n, IPv6Network))
-    lines = [
-        f"add element inet edgenode metrics_from{version} {{ {', '.join(map(str, networks))} }}\n"
+def _firewall(settings: BoxSettings) -> str:
+    # For the sets of ansible/roles/hardening/templates/nftables.conf.j2.
+    return (
+        HEAD
+        + _elements("metrics_from", settings.metrics_from)
+        + _elements("stratum_from", settings.stratum_from)
+    )
+
+
+def _elements(name: str, listed: Sequence[Network]) -> str:
+    # In spite of the sets' auto-merge, nft refuses some overlaps, the whole ruleset with them: no
+    # firewall at all.
+    four = collapse_addresses(n for n in listed if isinstance(n, IPv4Network))
+    six = collapse_addresses(n for n in listed if isinstance(n, IPv6Network))
+    return "".join(
+        f"add element inet edgenode {name}{version} {{ {', '.join(map(str, networks))} }}\n"
         for version, networks in ((4, list(four)), (6, list(six)))
         if networks
-    ]
-    return HEAD + "".join(lines)
+    )
 
 
 def _hosts(hostname: str) -> str:

@@ -158,15 +158,22 @@ class Setup:
             waits.append("the ward's key ([ward] key, or ward.key beside edgenode.toml)")
         genesis_path = self._at(rendering.GENESIS)
         if not genesis_path.exists():
-            waits.append("the ward's genesis.toml, which must list the member key above")
+            waits.append(
+                "the ward's genesis.toml, which must list the member key above, or authorities who "
+                "enrol it (edgenode member enrol)"
+            )
         elif member_key is not None:
             try:
-                listed = member_key in read_genesis(genesis_path).member_keys
+                genesis = read_genesis(genesis_path)
             except GenesisError as error:
                 self._mistakes.append(self._mistake(rendering.GENESIS, error))
             else:
-                if not listed:
-                    waits.append("a genesis.toml that lists the member key above")
+                # With authorities it is the chain that says who is a member, by and by.
+                if member_key not in genesis.member_keys and not genesis.authorities:
+                    waits.append(
+                        "a genesis.toml that lists the member key above: this ward has no "
+                        "authorities who could enrol it (edgenode member)"
+                    )
         return tuple(waits)
 
     def _write(self, path: str, text: str, mode: int = 0o644) -> None:

@@ -1,10 +1,13 @@
-"""The node's five services as systemd sees them: for the health of a slot, and for the doctor."""
+"""The node's services as systemd sees them: for the health of a slot, and for the doctor."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 SERVICES = ("collector", "trainer", "gossip", "miner", "exporter")
+
+UNITS = ("collector", "trainer", "gossip", "miner", "pool", "exporter")
+"""Their units; `pool` is the miner of a box that has a network, and reports as `miner`."""
 
 NOT_WANTED = "exec-condition"
 """Result of a unit whose condition said that the configuration has no table for it."""
@@ -18,7 +21,7 @@ SHOW = (
     "systemctl",
     "show",
     f"--property={','.join(_PROPERTIES)}",
-    *(f"edgenode-{name}.service" for name in SERVICES),
+    *(f"edgenode-{name}.service" for name in UNITS),
 )
 """The command whose output `units_in` reads."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
-from edgenode.api.block_shapes import BlockShape
+from edgenode.api.block_shapes import BlockShape, PayoutShape
 from edgenode.api.json_record import to_json
 from edgenode.api.wording import shown_time
 from edgenode.cli.output import (
@@ -17,6 +19,7 @@ from edgenode.cli.output import (
 )
 from edgenode.cli.parameter_types import BLOCK_METAVAR, block_named
 from edgenode.cli.session import Session, pass_session
+from edgenode.cli.store_commands import repair, verify
 
 
 @click.group()
@@ -78,6 +81,10 @@ def show(session: Session, block: str | int) -> None:
         _print_block(shown)
 
 
+chain.add_command(verify)
+chain.add_command(repair)
+
+
 def _print_block(block: BlockShape) -> None:
     print_fields(
         [
@@ -92,7 +99,9 @@ def _print_block(block: BlockShape) -> None:
             ("merkle root", block.merkle_root),
             ("miner", block.miner),
             ("signature", block.signature),
-            ("reward", f"{block.reward} coins"),
+            ("reward", _paid(block.payouts)),
+            ("contributions", _paid(block.contributions)),
+            *([("state", block.state)] if block.state else []),
             ("size", f"{block.size} bytes"),
         ]
     )
@@ -110,6 +119,30 @@ def _print_block(block: BlockShape) -> None:
                 for u in block.updates
             ],
         )
+    if block.changes:
+        click.echo()
+        print_table(
+            ("change", "what", "member", "sequence", "authorities"),
+            [
+                (
+                    c.id,
+                    "revoked" if c.name is None else f"enrolled as {c.name}",
+                    shortened(c.member),
+                    c.sequence,
+                    ", ".join(c.authorities),
+                )
+                for c in block.changes
+            ],
+        )
+    if block.endorsements:
+        click.echo()
+        print_table(
+            ("endorsement", "member", "from height", "checkpoint", "block"),
+            [
+                (e.id, shortened(e.member), e.source_height, e.target_height, tail_of(e.target))
+                for e in block.endorsements
+            ],
+        )
     if block.transfers:
         click.echo()
         print_table(
@@ -119,3 +152,10 @@ def _print_block(block: BlockShape) -> None:
                 for t in block.transfers
             ],
         )
+
+
+def _paid(payouts: Sequence[PayoutShape]) -> str:
+    """Who gets how much."""
+    shares = ", ".join(f"{payout.amount} to {shortened(payout.key)}" for payout in payouts)
+    total = sum(payout.amount for payout in payouts)
+    return f"{total} coins: {shares}" if payouts else "none"

@@ -108,10 +108,12 @@ def _files(settings: NodeSettings) -> list[Check]:
 
     def look_at_member_key() -> str:
         public = MemberKey(read_key(gossip.member_key)).public
-        if genesis is not None and public not in genesis.member_keys:
+        if genesis is None or public in genesis.member_keys:
+            return ""
+        if not genesis.authorities:  # with them the chain says who is a member
             return (
                 f"{gossip.member_key}: its public key {public.hex()} is no member of the ward in "
-                f"{gossip.genesis}"
+                f"{gossip.genesis}, which has no authorities who could enrol it"
             )
         return ""
 

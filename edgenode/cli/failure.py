@@ -15,6 +15,7 @@ import click
 from edgenode.api.client import ApiError, NodeUnavailableError
 from edgenode.ledger.genesis import GenesisError
 from edgenode.services.config import ConfigError
+from edgenode.storage.change_file import ChangeFileError
 from edgenode.storage.keyfile import KeyFileError
 from edgenode.tasks.task import TaskError
 
@@ -95,7 +96,7 @@ def _exit_codes() -> Iterator[None]:
         raise Failure(str(error), Exit.UNAVAILABLE) from None
     except ApiError as error:
         raise Failure(_refusal(error), Exit.REFUSED) from None
-    except (ConfigError, KeyFileError, GenesisError, TaskError) as error:
+    except (ConfigError, KeyFileError, ChangeFileError, GenesisError, TaskError) as error:
         raise Failure(str(error), Exit.BAD_FILE) from None
     except OSError as error:
         # Whoever opens a file or a socket names it in an error of the package, so this is stdout.

@@ -17,9 +17,9 @@ from edgenode.cli.new_genesis import (
     new_genesis,
 )
 from edgenode.cli.output import print_fields, print_json, print_table
-from edgenode.cli.parameter_types import FILE
+from edgenode.cli.parameter_types import FILE, named_key
 from edgenode.cli.session import Session, pass_session
-from edgenode.ledger.genesis import Genesis, GenesisError, Member
+from edgenode.ledger.genesis import Authority, Genesis, GenesisError, Member
 from edgenode.ledger.genesis_file import format_genesis
 from edgenode.ledger.hashes import display
 from edgenode.ledger.target import expand, work
@@ -69,6 +69,13 @@ def genesis() -> None:
 @click.option("--half-life", type=int, help="Seconds behind that double the target.")
 @click.option("--examples-cap", type=int, default=DEFAULT_EXAMPLES_CAP, show_default=True,
               help="Examples that one update may claim.")  # fmt: skip
+@click.option("--min-spacing", type=int, default=0, show_default=True,
+              help="Seconds after a block in which miners rest.")  # fmt: skip
+@click.option("--authority", "authorities", multiple=True, metavar="NAME=KEY",
+              help="Who may enrol and revoke members, with a public key. Repeat for each; without "
+                   "one the members stay as they are.")  # fmt: skip
+@click.option("--authority-quorum", type=int,
+              help="Authorities that it takes together (default: more than half).")  # fmt: skip
 @click.option("--time", type=int, help="Unix seconds of the genesis block (default: now).")
 @click.option("--out", type=FILE, help="File (default: stdout).")
 @pass_session
@@ -82,6 +89,9 @@ def create(
     hash_rate: float,
     half_life: int | None,
     examples_cap: int,
+    min_spacing: int,
+    authorities: tuple[str, ...],
+    authority_quorum: int | None,
     time: int | None,
     out: Path | None,
 ) -> None:
@@ -90,12 +100,15 @@ def create(
         made = new_genesis(
             name=name,
             time=int(clock.time()) if time is None else time,
-            members=[_member(text) for text in members],
+            members=[Member(*named_key(text, "--member")) for text in members],
             models=models,
             spacing=spacing,
             hash_rate=hash_rate,
             half_life=half_life,
             examples_cap=examples_cap,
+            min_spacing=min_spacing,
+            authorities=[Authority(*named_key(text, "--authority")) for text in authorities],
+            authority_quorum=authority_quorum,
         )
     except GenesisError as error:
         raise click.UsageError(str(error)) from None  # the options are at fault, not a file
@@ -147,6 +160,9 @@ def check(session: Session, file: Path | None) -> None:
             ("spacing", f"{checked.spacing} s, half-life {checked.half_life} s"),
             ("first blocks", f"{work(expand(checked.target_start)):,} hashes each on average"),
             ("easiest blocks", f"{work(checked.limit):,} hashes"),
+            ("finality", f"checkpoints every {checked.checkpoint_interval} blocks"),
+            ("authorities", f"{checked.authority_quorum} of {len(checked.authorities)} change the "
+                            "members" if checked.authorities else "none: the members stay"),
             ("updates", f"{checked.updates_per_block} a block, up to {checked.examples_cap} "
                         f"examples each, {len(checked.discounts) - 1} blocks old at most"),
         ]
@@ -156,16 +172,9 @@ def check(session: Session, file: Path | None) -> None:
                 for m in checked.models])  # fmt: skip
     click.echo()
     print_table(("member", "key"), [(m.name, m.key) for m in checked.members])
-
-
-def _member(text: str) -> Member:
-    name, separator, key = text.rpartition("=")
-    if not separator:
-        raise click.BadParameter(
-            f"{text!r} is not NAME=KEY, such as bed-1=<64 hexadecimal digits>",
-            param_hint="--member",
-        )
-    return Member(name, key)
+    if checked.authorities:
+        click.echo()
+        print_table(("authority", "key"), [(a.name, a.key) for a in checked.authorities])
 
 
 def _summary(genesis: Genesis) -> dict[str, object]:
@@ -179,4 +188,6 @@ def _summary(genesis: Genesis) -> dict[str, object]:
         "limit_hashes": work(genesis.limit),
         "models": [{"name": m.name, "parameters": m.parameters} for m in genesis.models],
         "members": [{"name": m.name, "key": m.key} for m in genesis.members],
+        "authorities": [{"name": a.name, "key": a.key} for a in genesis.authorities],
+        "authority_quorum": genesis.authority_quorum,
     }

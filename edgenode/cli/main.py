@@ -12,6 +12,7 @@ from edgenode.cli.doctor_commands import doctor
 from edgenode.cli.failure import MEANINGS, FailingGroup
 from edgenode.cli.genesis_commands import genesis
 from edgenode.cli.key_commands import key
+from edgenode.cli.member_commands import member
 from edgenode.cli.model_commands import model
 from edgenode.cli.node_commands import peers, status
 from edgenode.cli.session import Session, global_options
@@ -32,5 +33,17 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(Session)
 
 
-for _command in (status, doctor, chain, model, peers, clock, key, genesis, config, completion):
+for _command in (
+    status,
+    doctor,
+    chain,
+    member,
+    model,
+    peers,
+    clock,
+    key,
+    genesis,
+    config,
+    completion,
+):
     cli.add_command(_command)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edgenode.learning.aggregation import AggregationRule
 from edgenode.learning.fixed_point import to_bytes
 from edgenode.learning.update_codec import Codec
-from edgenode.ledger.genesis import Genesis, GenesisError, Member, Model
+from edgenode.ledger.genesis import Authority, Genesis, GenesisError, Member, Model
 from edgenode.ledger.hashes import content_id
 from edgenode.ledger.target import compress
 from edgenode.tasks.registry import find_task
@@ -32,10 +32,29 @@ _HALF_LIFE_SPACINGS = (64, 3)
 """1920 s at a spacing of 90 s: a ward that doubles its speed is back at its pace in half an hour,
 and the luck of a few blocks moves the target by some per cent only."""
 
-_FUTURE_BOUND = 600
-"""Ten minutes: boxes are set by NTP or by each other, not by hand."""
+_FUTURE_BOUND = 120
+"""Two minutes: boxes are set by NTP or by each other, not by hand. One that is late by more takes
+blocks up later. The shorter it is, the less a forged stamp can skip of a pause (`share_rest`); and
+not more than a third of the half-life, where such stamps swing no pace (docs/difficulty.md), but
+for wards of a block every few seconds: ten seconds are what busy boxes need."""
+
+_LEAST_FUTURE_BOUND = 10
+
+_SHARE_WINDOW = 128
+"""Three hours, in which luck evens out."""
+
+_SHARE_REST_SPACINGS = 4
+"""Beyond the future bound, which a forged stamp can skip: in this time others nearly always find
+a block (1 - e^-4)."""
+
+_CHECKPOINT_INTERVAL = 8
+"""A block is final about half an hour after it was made, once enough members are awake."""
+
+_ENDORSEMENTS_PER_BLOCK = 128
+"""With 8 blocks to a checkpoint, enough for 1024 members to be heard."""
 
 _SUBSIDY = 1000
+_CONTRIBUTORS_PERCENT = 50
 _UPDATES_PER_BLOCK = 64
 _TRANSFERS_PER_BLOCK = 64
 
@@ -57,6 +76,9 @@ def new_genesis(
     hash_rate: float = DEFAULT_HASH_RATE,
     half_life: int | None = None,
     examples_cap: int = DEFAULT_EXAMPLES_CAP,
+    min_spacing: int = 0,
+    authorities: Sequence[Authority] = (),
+    authority_quorum: int | None = None,
 ) -> Genesis:
     """A genesis with this release's defaults for what is not given.
 
@@ -69,6 +91,9 @@ def new_genesis(
         hash_rate: Hashes per second that all miners of the ward make together.
         half_life: Seconds behind schedule that double the target; None for 21⅓ spacings.
         examples_cap: Examples that one update may claim.
+        min_spacing: Seconds after a block in which the ward's miners rest.
+        authorities: Who may enrol and revoke members.
+        authority_quorum: How many of them it takes; None for more than half.
 
     Raises:
         TaskError: There is no such task, or its files cannot be read.
@@ -77,22 +102,36 @@ def new_genesis(
     if not 0 < hash_rate < 1e30:
         raise GenesisError(f"a hash rate of {hash_rate} per second is not above 0")
     times, over = _HALF_LIFE_SPACINGS
+    half_life = max(spacing, spacing * times // over) if half_life is None else half_life
+    future_bound = max(_LEAST_FUTURE_BOUND, min(_FUTURE_BOUND, half_life // 3))
     start = min(_EASIEST_TARGET, max(1, (1 << 256) // max(1, int(hash_rate * spacing)) - 1))
     return Genesis(
         name=name,
         time=time,
         spacing=spacing,
-        half_life=max(spacing, spacing * times // over) if half_life is None else half_life,
+        half_life=half_life,
         target_limit=compress(min(_EASIEST_TARGET, start * LIMIT_RATIO)),
         target_start=compress(start),
-        future_bound=_FUTURE_BOUND,
+        min_spacing=min_spacing,
+        share_window=_SHARE_WINDOW,
+        share_rest=future_bound + _SHARE_REST_SPACINGS * spacing,
+        future_bound=future_bound,
         subsidy=_SUBSIDY,
+        contributors_percent=_CONTRIBUTORS_PERCENT,
         updates_per_block=_UPDATES_PER_BLOCK,
         transfers_per_block=_TRANSFERS_PER_BLOCK,
         examples_cap=examples_cap,
         discounts=_DISCOUNTS,
+        checkpoint_interval=_CHECKPOINT_INTERVAL,
+        endorsements_per_block=_ENDORSEMENTS_PER_BLOCK,
         models=tuple(model_of_task(model) for model in models),
         members=tuple(members),
+        authorities=tuple(authorities),
+        authority_quorum=(
+            min(len(authorities), len(authorities) // 2 + 1)
+            if authority_quorum is None
+            else authority_quorum
+        ),
     )
 
 

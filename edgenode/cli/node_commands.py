@@ -14,6 +14,7 @@ from edgenode.cli.output import (
     print_fields,
     print_json,
     print_table,
+    shown_energy,
     shown_hash_rate,
     shown_interval,
 )
@@ -74,15 +75,21 @@ def _fields(now: Status, miner: LastReport | None) -> list[tuple[str, object]]:
     return [
         ("node", f"{now.node}, version {now.version}, since {shown_time(now.started)}"),
         ("ward", now.ward),
-        ("member", now.member),
+        ("member", now.member if now.enrolled else f"{now.member}, not enrolled"),
         ("head", f"{head.height}, {head.id}"),
         ("made", f"{shown_time(head.time)}, {shown_interval(head.height, head.interval)}"),
         ("next block", f"{head.expected_hashes:,} hashes{_time_for(head.expected_hashes, miner)}"),
+        ("final", f"up to {now.finality.final}, justified up to {now.finality.justified}"),
+        ("kept", f"blocks from {now.kept_from} on" if now.kept_from else "all blocks"),
         ("difficulty", head.difficulty),
         ("clock", shown_clock(now.clock)),
         ("syncing", f"{behind} blocks behind" if now.syncing else "no"),
         ("peers", now.peers),
-        ("waiting", f"{now.mempool.updates} updates, {now.mempool.transfers} transfers"),
+        (
+            "waiting",
+            f"{now.mempool.updates} updates, {now.mempool.transfers} transfers, "
+            f"{now.mempool.endorsements} endorsements, {now.mempool.changes} changes of members",
+        ),
         ("balance", f"{now.balance} coins"),
         ("mined", f"{now.blocks_mined} blocks since the start"),
         ("refused", ", ".join(f"{r} {n}" for r, n in sorted(now.refused.items())) or "nothing"),
@@ -126,3 +133,9 @@ def _figures(name: str, values: Mapping[str, float]) -> Iterator[str]:
         yield f"accuracy {values['accuracy']:.2f}"
     if name == "miner" and "hash_rate" in values:
         yield shown_hash_rate(values["hash_rate"])
+    if name == "miner" and "temperature_celsius" in values:
+        yield f"{values['temperature_celsius']:.0f} °C"
+    if name == "miner" and "joules_total" in values:
+        yield f"about {shown_energy(values['joules_total'])} spent"
+    if name == "miner" and "joules_per_block" in values:
+        yield f"{shown_energy(values['joules_per_block'])} a block"

@@ -56,6 +56,15 @@ def shown_hash_rate(hashes_per_second: float) -> str:
     return f"{rate:,.3f} GH/s"
 
 
+def shown_energy(joules: float) -> str:
+    """An amount of energy with three digits and the unit that suits it."""
+    for unit in ("J", "kJ", "MJ"):
+        if joules < 999.5:
+            return f"{joules:.3g} {unit}"
+        joules /= 1000
+    return f"{joules:,.1f} GJ"
+
+
 def shortened(identifier: str) -> str:
     """Enough of a key, an id or a root to tell it from others in a table."""
     return identifier if len(identifier) <= 9 else f"{identifier[:8]}…"

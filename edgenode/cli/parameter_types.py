@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from edgenode.ledger.keys import is_public_key
+
 _HIGHEST = 2**32 - 1
 """A coinbase has 32 bits for its height."""
 
@@ -44,3 +46,29 @@ def block_named(text: str) -> str | int:
         f"{text!r} is neither a height nor a block id of 64 hexadecimal digits; heights end at "
         f"{_HIGHEST}"
     )
+
+
+def named_key(text: str, hint: str) -> tuple[str, str]:
+    """A name and the text of a key, from NAME=KEY.
+
+    Raises:
+        click.BadParameter: There is no = in it; `hint` is the option or argument.
+    """
+    name, separator, key = text.rpartition("=")
+    if not separator:
+        raise click.BadParameter(
+            f"{text!r} is not NAME=KEY, such as bed-1=<64 hexadecimal digits>", param_hint=hint
+        )
+    return name, key
+
+
+def public_key(text: str) -> bytes:
+    """A public key, 32 bytes.
+
+    Raises:
+        click.BadParameter: The text is none.
+    """
+    digits = len(text) == 64 and all(c in "0123456789abcdef" for c in text.lower())
+    if not digits or not is_public_key(bytes.fromhex(text)):
+        raise click.BadParameter(f"{text!r} is no public key; see: edgenode key show")
+    return bytes.fromhex(text)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from edgenode.api.shapes import LastReport
 from edgenode.api.wording import shown_duration
-from edgenode.appliance.units import NOT_WANTED, SERVICES, Unit
+from edgenode.appliance.units import NOT_WANTED, SERVICES, UNITS, Unit
 from edgenode.doctor.facts import Facts, Node, Unknown
 from edgenode.doctor.finding import Finding, Remark, Value, concluded, fail, warn
 from edgenode.exporter.snapshot import UP_SECONDS
@@ -23,9 +23,10 @@ def check(facts: Facts) -> Finding:
     """Look at each service that is expected, and at each unit that failed."""
     units: Mapping[str, Unit] = {} if isinstance(facts.units, Unknown) else facts.units
     expected = _expected(facts.settings, units)
+    started = _units_of(expected, facts.settings)
     remarks: list[Remark] = []
-    for name in SERVICES:
-        remark = _of_unit(name, units.get(name), name in expected)
+    for name in UNITS:
+        remark = _of_unit(name, units.get(name), name in started)
         if remark is None and name in expected:
             remark = _of_report(name, facts.node)
         if remark is not None:
@@ -53,7 +54,13 @@ def _expected(settings: NodeSettings | Unknown | None, units: Mapping[str, Unit]
         asked = {name for name in SERVICES if name in settings.tables}
         return frozenset(asked | {"gossip"} | ({"exporter"} & units.keys()))
     wanted = {name for name, unit in units.items() if unit.result != NOT_WANTED}
-    return frozenset(wanted | {"gossip"})
+    return frozenset({"miner" if name == "pool" else name for name in wanted} | {"gossip"})
+
+
+def _units_of(expected: frozenset[str], settings: NodeSettings | Unknown | None) -> frozenset[str]:
+    """The units of these services: a miner that has a network runs in one of its own."""
+    has_network = isinstance(settings, NodeSettings) and settings.miner.has_network
+    return expected - {"miner"} | {"pool"} if "miner" in expected and has_network else expected
 
 
 def _of_unit(name: str, unit: Unit | None, expected: bool) -> Remark | None:
@@ -119,4 +126,4 @@ def _of_last_report(name: str, report: LastReport | None) -> Remark | None:
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=SERVICES.index)
+    return sorted(names, key=UNITS.index)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgenode.api.report_values import REPORT_VALUES
-from edgenode.api.shapes import HeadModel, Status, Traffic
+from edgenode.api.shapes import HeadModel, Status, Traffic, WardState
 from edgenode.exporter.snapshot import Snapshot
 
 Sample = tuple[tuple[str, ...], float]
@@ -44,6 +44,14 @@ def _of_status(name: str, text: str, value: Callable[[Status], float]) -> Metric
     def samples(snapshot: Snapshot) -> Iterable[Sample]:
         if snapshot.status is not None:
             yield (), value(snapshot.status)
+
+    return Metric(f"edgenode_{name}", text, (), samples)
+
+
+def _of_ward(name: str, text: str, value: Callable[[WardState], float | None]) -> Metric:
+    def samples(snapshot: Snapshot) -> Iterable[Sample]:
+        if snapshot.ward is not None and (known := value(snapshot.ward)) is not None:
+            yield (), known
 
     return Metric(f"edgenode_{name}", text, (), samples)
 
@@ -81,6 +89,8 @@ def _mempool(snapshot: Snapshot) -> Iterable[Sample]:
     if snapshot.status is not None:
         yield ("update",), snapshot.status.mempool.updates
         yield ("transfer",), snapshot.status.mempool.transfers
+        yield ("endorsement",), snapshot.status.mempool.endorsements
+        yield ("change",), snapshot.status.mempool.changes
 
 
 def _refused(snapshot: Snapshot) -> Iterable[Sample]:
@@ -105,6 +115,48 @@ def _lossiest(snapshot: Snapshot) -> Iterable[Sample]:
     if measured:
         yield (), max(measured)
 
+
+_WARD_METRICS: tuple[Metric, ...] = (
+    _of_ward("ward_members", "Members of the ward.", lambda w: w.members),
+    _of_ward(
+        "ward_voters",
+        "Members at the last final block: more than two thirds of them make blocks final.",
+        lambda w: w.voters,
+    ),
+    _of_ward(
+        "chain_final_timestamp_seconds", "The last final block's own time.", lambda w: w.final_time
+    ),
+    _of_ward(
+        "chain_checkpoint_interval_blocks",
+        "Blocks from checkpoint to checkpoint.",
+        lambda w: w.checkpoint_interval,
+    ),
+    _of_ward(
+        "chain_checkpoint_height",
+        "Height of the last checkpoint that had an interval of blocks to be endorsed in.",
+        lambda w: w.checkpoint,
+    ),
+    _of_ward(
+        "chain_checkpoint_endorsements",
+        "Voters who have endorsed that checkpoint.",
+        lambda w: w.endorsed,
+    ),
+    _of_ward(
+        "member_window_blocks",
+        "Blocks by this node's member among the last of a share's window.",
+        lambda w: w.blocks,
+    ),
+    _of_ward(
+        "member_window_blocks_limit",
+        "So many blocks a member may have there without a pause.",
+        lambda w: w.blocks_limit,
+    ),
+    _of_ward(
+        "member_resting",
+        "Whether this node's member leaves the next block to others, having made its share.",
+        lambda w: w.resting,
+    ),
+)
 
 NODE_METRICS: tuple[Metric, ...] = (
     Metric(
@@ -138,6 +190,21 @@ NODE_METRICS: tuple[Metric, ...] = (
         "Height of the heaviest chain of headers, whose blocks may still be on their way.",
         lambda s: s.best_header_height,
     ),
+    _of_status(
+        "chain_kept_from_height",
+        "Height from which this node keeps blocks and payloads; 0 for all.",
+        lambda s: s.kept_from,
+    ),
+    _of_status(
+        "chain_justified_height",
+        "Height of the highest checkpoint that a quorum of members has endorsed.",
+        lambda s: s.finality.justified,
+    ),
+    _of_status(
+        "chain_final_height",
+        "Height of the last final block: no reorganisation goes below it.",
+        lambda s: s.finality.final,
+    ),
     _of_status("chain_syncing", "Whether the node is catching up.", lambda s: s.syncing),
     _of_status("chain_head_timestamp_seconds", "The head's own time.", lambda s: s.head.time),
     _of_status(
@@ -165,7 +232,13 @@ NODE_METRICS: tuple[Metric, ...] = (
         "Blocks made of nonces that this node's miners handed in.",
         lambda s: s.blocks_mined,
     ),
+    _of_status(
+        "member_enrolled",
+        "Whether this node's key is a member's: else its blocks and updates are refused.",
+        lambda s: s.enrolled,
+    ),
     _of_status("member_balance_coins", "Coins of this node's member.", lambda s: s.balance),
+    *_WARD_METRICS,
     _of_models("round", "Aggregations of the model so far.", lambda m: m.round),
     _of_models("block_updates", "Client updates in the head, by model.", lambda m: m.updates),
     _of_models(
@@ -209,6 +282,7 @@ NODE_METRICS: tuple[Metric, ...] = (
 # Where the name of a value in a report lacks the unit that a metric's name must have.
 _NAMES = {
     ("miner", "hash_rate"): "hashes_per_second",
+    ("miner", "stratum_hash_rate"): "stratum_hashes_per_second",
     ("trainer", "accuracy"): "accuracy_ratio",
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgenode.api.client import ApiError, NodeClient, NodeUnavailableError
-from edgenode.api.shapes import LastReport, Peer, Status
+from edgenode.api.shapes import LastReport, Peer, Status, WardState
 
 UP_SECONDS = 15.0
 """A service that has not reported for so long is down: it reports every second, and the longest
@@ -21,6 +21,7 @@ class Snapshot:
         version: This exporter's version.
         expected: Services that the configuration has, in the order to show them.
         status: The node's status; None if the node did not answer.
+        ward: How the ward stands; None then.
         peers: The peers; empty then.
         reports: Last reports by service; empty then.
         scrapes: Scrapes answered so far, this one included.
@@ -29,6 +30,7 @@ class Snapshot:
     version: str
     expected: tuple[str, ...]
     status: Status | None
+    ward: WardState | None
     peers: tuple[Peer, ...]
     reports: Mapping[str, LastReport]
     scrapes: int
@@ -56,7 +58,8 @@ def take_snapshot(
         The snapshot, and why the node did not answer (empty if it did).
     """
     try:
-        status, peers, reports = client.status(), client.peers(), client.services()
+        status, ward = client.status(), client.ward()
+        peers, reports = client.peers(), client.services()
     except (NodeUnavailableError, ApiError) as error:
-        return Snapshot(version, expected, None, (), {}, scrapes), str(error)
-    return Snapshot(version, expected, status, peers, reports, scrapes), ""
+        return Snapshot(version, expected, None, None, (), {}, scrapes), str(error)
+    return Snapshot(version, expected, status, ward, peers, reports, scrapes), ""

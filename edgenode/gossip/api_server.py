@@ -3,7 +3,9 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -23,18 +25,20 @@ from edgenode.api.shapes import (
 from edgenode.gossip import views
 from edgenode.gossip.clock import ClockBehindError
 from edgenode.gossip.clock_watch import ClockUntrustedError
-from edgenode.gossip.service import BaseUnknownError, GossipService, WorkStaleError
+from edgenode.gossip.service import NO_WORK, BaseUnknownError, GossipService, WorkStaleError
+from edgenode.gossip.ward_view import waiting_changes, ward_of
 from edgenode.learning.fixed_point import to_bytes, to_float
 from edgenode.ledger.block import Block
-from edgenode.ledger.chain import MissingDataError
 from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.enrolment import Enrolment, Revocation
 from edgenode.ledger.genesis import PARAMETERS_LIMIT
 from edgenode.ledger.hashes import display, from_display
 from edgenode.ledger.headers import Entry, UnknownParentError
+from edgenode.ledger.keys import is_public_key
 from edgenode.ledger.mempool import PoolFullError
 from edgenode.ledger.rules import Rejected
-from edgenode.ledger.store import AlteredError
-from edgenode.ledger.transaction import Transfer, decode_transaction
+from edgenode.ledger.store import AlteredError, MissingDataError
+from edgenode.ledger.transaction import PAYOUTS_LIMIT, Transfer, decode_transaction
 from edgenode.storage.chain import StoreError, StoreFullError
 
 log = logging.getLogger(__name__)
@@ -79,6 +83,8 @@ def build_app(service: GossipService) -> web.Application:
             web.post("/v1/work/{id}", api.submit_work),
             web.post("/v1/transactions", api.submit_transaction),
             web.get("/v1/mempool", api.mempool),
+            web.get("/v1/members", api.members),
+            web.get("/v1/ward", api.ward),
             web.get("/v1/peers", api.peers),
             web.get("/v1/services", api.services),
             web.put("/v1/services/{name}", api.report),
@@ -105,11 +111,16 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         ClockUntrustedError,
         Rejected,
         StoreError,
+        AlteredError,
         PoolFullError,
         MissingDataError,
     ) as error:
         status, name, detail = _described(error)
-        if name == "store_failed" and not isinstance(error, AlteredError):
+        if isinstance(error, AlteredError):
+            # Only this request needs it: the node goes on, and its next start mends it.
+            log.error("a record changed on the disk", extra={"error": error})
+            request.app[SERVICE].note_damage(str(error))
+        elif name == "store_failed":
             request.app[SERVICE].fail(error)
     return _answer({"error": name, "detail": detail}, status)
 
@@ -168,9 +179,9 @@ class _Api:
         found = (self._chain.at(height) for height in range(start, start + count))
         return _answer(
             [
-                to_json(summary_of(self._block_at(entry), views.interval(entry)))
+                to_json(summary_of(self._block_at(entry), views.interval(self._chain, entry)))
                 for entry in found
-                if entry is not None
+                if entry is not None and self._is_kept(entry)
             ]
         )
 
@@ -179,7 +190,8 @@ class _Api:
         block = self._block_at(entry)
         if request.headers.get("Accept") == "application/octet-stream":
             return web.Response(body=block.encode(), content_type="application/octet-stream")
-        return _answer(to_json(block_of(self._chain.genesis, block, views.interval(entry))))
+        interval = views.interval(self._chain, entry)
+        return _answer(to_json(block_of(self._chain.genesis, block, interval)))
 
     async def models(self, _request: web.Request) -> web.Response:
         return _answer([to_json(model) for model in views.models_at_head(self._chain)])
@@ -229,10 +241,14 @@ class _Api:
     async def work(self, request: web.Request) -> web.Response:
         if not self._service.clock.verdict().trusted:
             return web.Response(status=204)
-        name, work = await self._service.wait_for_work(
-            request.query.get("not", ""), _wait(request) if "not" in request.query else 0.0
+        found = await self._service.wait_for_work(
+            request.query.get("not", NO_WORK),
+            _wait(request) if "not" in request.query else 0.0,
+            _shared(request),
         )
-        return _answer(WorkMessage(name, work).to_json())
+        if found is None:
+            return web.Response(status=204)
+        return _answer(WorkMessage(*found).to_json())
 
     async def submit_work(self, request: web.Request) -> web.Response:
         try:
@@ -250,13 +266,25 @@ class _Api:
             transaction = decode_transaction(await request.read())
         except MalformedError as error:
             _bad(str(error))
-        if not isinstance(transaction, Transfer):
-            _bad("only transfers are taken here; updates go to /v1/models/{name}/updates")
-        self._service.submit_transfer(transaction)
+        if not isinstance(transaction, Transfer | Enrolment | Revocation):
+            _bad(
+                "only transfers, enrolments and revocations are taken here; updates go to "
+                "/v1/models/{name}/updates, endorsements are the node's own"
+            )
+        self._service.submit(transaction)
         return _answer({"id": transaction.id.hex()}, 202)
 
     async def mempool(self, _request: web.Request) -> web.Response:
         return _answer([transaction.hex() for transaction in self._service.node.mempool.ids()])
+
+    async def members(self, _request: web.Request) -> web.Response:
+        pool = self._service.node.mempool
+        waiting = waiting_changes(map(pool.get, pool.ids()))
+        return _answer(to_json(replace(views.membership_of(self._chain), waiting=waiting)))
+
+    async def ward(self, _request: web.Request) -> web.Response:
+        member = self._service.member_key.public
+        return _answer(to_json(ward_of(self._chain, member, int(time.time()))))
 
     async def peers(self, _request: web.Request) -> web.Response:
         return _answer([to_json(peer) for peer in views.peers_of(self._service)])
@@ -288,13 +316,24 @@ class _Api:
             entry = self._chain.at(int(text))
         else:
             entry = self._chain.tree.get(_block_id(text))
-        if entry is None or self._chain.block(entry.id) is None:
+        if entry is not None and not self._is_kept(entry):
+            raise _Failure(
+                404,
+                "not_kept",
+                f"block {text} is let go: this node keeps blocks from height {self._chain.floor} "
+                'on; one with [gossip] keep = "all" has it',
+            )
+        if entry is None or self._chain.served.true_block(entry.id) is None:
             raise _Failure(404, "not_found", f"there is no block {text}")
         return entry
 
+    def _is_kept(self, entry: Entry) -> bool:
+        return entry.height == 0 or entry.height >= self._chain.floor
+
     def _block_at(self, entry: Entry) -> Block:
-        block = self._chain.block(entry.id)
-        assert block is not None, "blocks of the chain are in the store"
+        block = self._chain.served.true_block(entry.id)
+        if block is None:
+            raise MissingDataError(f"block {display(entry.id)} is not in the store")
         return block
 
 
@@ -326,6 +365,22 @@ def _wait(request: web.Request) -> float:
     if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text):
         _bad(f"wait must be a number of seconds up to {LONGEST_WAIT:.0f}, not {text!r}")
     return min(LONGEST_WAIT, float(text))
+
+
+def _shared(request: web.Request) -> tuple[tuple[bytes, int], ...]:
+    """The keys with weights that the query wants the reward split by."""
+    asked = request.query.getall("pay", [])
+    if len(asked) >= PAYOUTS_LIMIT:
+        _bad(f"at most {PAYOUTS_LIMIT - 1} others can be paid")
+    shared = {}
+    for text in asked:
+        if not re.fullmatch(r"[0-9a-f]{64}:[1-9][0-9]{0,18}", text):
+            _bad(f"pay must be a public key and a weight such as 4cb5…:3, not {text!r}")
+        key = bytes.fromhex(text[:64])
+        if not is_public_key(key):
+            _bad(f"{text[:64]} is no public key")
+        shared[key] = int(text[65:])
+    return tuple(sorted(shared.items()))
 
 
 def _block_id(text: str) -> bytes:

@@ -19,24 +19,28 @@ from edgenode.api.shapes import LastReport, ServiceReport, Solution
 from edgenode.gossip.clock import Policy
 from edgenode.gossip.clock_watch import FILE_NAME, ClockWatch
 from edgenode.gossip.settings import GossipSettings
-from edgenode.gossip.work_board import WorkBoard
+from edgenode.gossip.work_board import WorkBoard, WorkBoards
 from edgenode.learning import update_codec
 from edgenode.learning.fixed_point import to_fixed
 from edgenode.ledger.block import Block
-from edgenode.ledger.chain import Chain, MissingDataError
+from edgenode.ledger.chain import Chain
+from edgenode.ledger.enrolment import Enrolment, Revocation
 from edgenode.ledger.hashes import content_id, display
 from edgenode.ledger.headers import Entry
 from edgenode.ledger.keys import SIGNATURE_BYTES, MemberKey
 from edgenode.ledger.rules import Rejected
+from edgenode.ledger.store import MissingDataError
 from edgenode.ledger.template import Template, Work
 from edgenode.ledger.transaction import Transfer, Update
 from edgenode.ledger.validation import base_age
+from edgenode.ledger.vows import Voter
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.links import Datagram
 from edgenode.protocol.node import HeadMoved, Node, PeerBlamed, PoolChanged, Refused
 from edgenode.protocol.wire import Address, Socket
 from edgenode.storage.chain import (
     AlteredRecordError,
+    DamagedStoreError,
     SqliteChainStore,
     StoreError,
     StoreFullError,
@@ -60,8 +64,17 @@ RESOLVE_INTERVAL = 60.0
 FULL_PAUSE = 10.0
 """Seconds before anything is kept again after the disk was found full."""
 
+MENDS_AFTER = 86_400.0
+"""Seconds that a service runs at least before it ends so that its successor mends what only others
+asked for. To mend takes a small board up to hours: with a disk that fails again and again, it still
+takes part for most of the day."""
+
 SEND_BUFFER_LIMIT = 1 << 20
 """Bytes that may wait for a socket; more are dropped, as a full queue on the way would do it."""
+
+
+NO_WORK = "none"
+"""What a miner that has no work names in its place."""
 
 
 class WorkStaleError(LookupError):
@@ -103,13 +116,19 @@ class GossipService:
             broadcast_port=settings.broadcast[1],
             rng=secrets.SystemRandom(),
             now=self._now(),
+            voter=Voter(chain.genesis, member_key, store),
         )
-        self._work = WorkBoard(lambda: self.node.template(member_key.public, self._now()))
+        self._work = WorkBoards(
+            lambda shared: self.node.template(member_key.public, self._now(), shared)
+        )
         self._reports: dict[str, tuple[ServiceReport, float]] = {}
         self._transports: dict[Socket, asyncio.DatagramTransport] = {}
         self._changed = asyncio.Condition()
         self._wake = asyncio.Event()
         self._failure: Exception | None = None
+        self._damage: str | None = None
+        self._full_told = float("-inf")
+        self._mends_at = time.monotonic() + MENDS_AFTER
         self._speaks_ipv6 = ":" in settings.sync[0]
         self._seed_family = sockets.AF_UNSPEC if self._speaks_ipv6 else sockets.AF_INET
         self._ended = threading.Event()
@@ -120,7 +139,7 @@ class GossipService:
 
         Raises:
             OSError: a socket cannot be bound; the text names its key in the configuration.
-            StoreError: the chain's store failed.
+            StoreError: the chain's store failed, or the next start is to mend it.
         """
         loop = asyncio.get_running_loop()
         for kind, address in (
@@ -138,6 +157,8 @@ class GossipService:
             while True:
                 if self._failure is not None:
                     raise self._failure
+                if self._damage is not None and time.monotonic() >= self._mends_at:
+                    raise DamagedStoreError(f"{self._damage}; another start mends it")
                 on_turn()
                 self.clock.look(time.clock_gettime(time.CLOCK_BOOTTIME))
                 self._guarded(lambda: self.node.tick(self._now()))
@@ -154,17 +175,36 @@ class GossipService:
         await self._wait(lambda: self.chain.head.id != unlike, seconds)
         return self.chain.head
 
-    async def wait_for_work(self, unlike: str, seconds: float) -> tuple[str, Work]:
-        """The newest work, once it is another than `unlike` or the time is up."""
+    async def wait_for_work(
+        self, unlike: str, seconds: float, shared: tuple[tuple[bytes, int], ...] = ()
+    ) -> tuple[str, Work] | None:
+        """The newest work, once it is another than `unlike` or the time is up.
+
+        None while this node leaves the next block to others: at once to who still has work, when
+        the time is up to who has none. `shared` are keys with weights that the reward is split by.
+        """
+        with self._work.held(shared) as board:
+            return await self._wait_for_work(board, unlike, seconds)
+
+    async def _wait_for_work(
+        self, board: WorkBoard, unlike: str, seconds: float
+    ) -> tuple[str, Work] | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while True:
-            name, work = self._work.current(loop.time())
+            if rest := self.node.rest(self.member_key.public, self._now()):
+                if unlike != NO_WORK or loop.time() >= deadline:
+                    return None
+                head = self.chain.head
+                pause = min(rest, deadline - loop.time())
+                await self._wait(lambda head=head: self.chain.head is not head, pause)  # type: ignore[misc]
+                continue
+            name, work = board.current(loop.time())
             if name != unlike or loop.time() >= deadline:
                 return name, work
-            change = self._work.next_change()
+            change = board.next_change()
             until = min(deadline, change)
-            await self._wait(partial(self._work.changes_otherwise, change), until - loop.time())
+            await self._wait(partial(board.changes_otherwise, change), until - loop.time())
 
     def submit_solution(self, name: str, solution: Solution) -> Block:
         """Make a block of a found nonce, validate it, keep it durably, announce it.
@@ -232,10 +272,10 @@ class GossipService:
             self._flush()
         return update
 
-    def submit_transfer(self, transfer: Transfer) -> None:
-        """Keep a transfer durably and announce it; raises as `Node.submit_transfer`."""
+    def submit(self, transaction: Transfer | Enrolment | Revocation) -> None:
+        """Keep a transaction durably and announce it; raises as `Node.submit`."""
         try:
-            self.node.submit_transfer(transfer, self._now())
+            self.node.submit(transaction, self._now())
         finally:
             self._flush()
 
@@ -260,14 +300,22 @@ class GossipService:
 
     def fail(self, error: Exception) -> None:
         """End the service with this error; its successor mends what is damaged."""
-        if isinstance(error, AlteredRecordError):  # what SQLite itself does not find
-            try:
-                self._store.note_damage(str(error))
-            except StoreError as unwritable:
-                # Then SQLite finds the damage by itself.
-                log.error("damage cannot be noted", extra={"error": unwritable})
+        if isinstance(error, DamagedStoreError):
+            self.note_damage(str(error))
         self._failure = self._failure or error
         self._wake.set()
+
+    def note_damage(self, damage: str) -> None:
+        """Have the next start mend what is damaged; this one goes on, a day at least."""
+        if self._damage is not None:
+            return  # once is enough, and whoever asks for it can do so again and again
+        try:
+            self._store.note_damage(damage)  # a start looks at little of the store
+        except OSError as unwritable:
+            # Then it is met again, and noted when there is room.
+            log.error("damage cannot be noted", extra={"error": unwritable})
+        else:
+            self._damage = damage
 
     def _guarded(self, act: Callable[[], Result]) -> Result | None:
         """Let the node act; with a full disk it goes on without what could not be kept."""
@@ -275,10 +323,14 @@ class GossipService:
             return act()
         except StoreFullError as error:
             # Without a pause the same blocks would be pulled again and again.
-            self.node.hold(time.monotonic() + FULL_PAUSE)
-            log.error(
-                "new blocks and updates are not kept until there is room", extra={"error": error}
-            )
+            now = time.monotonic()
+            self.node.hold(now + FULL_PAUSE)
+            if now >= self._full_told + FULL_PAUSE:  # transactions come all the time
+                self._full_told = now
+                log.error(
+                    "new blocks and updates are not kept until there is room",
+                    extra={"error": error},
+                )
         except StoreError as error:
             self.fail(error)
         except MissingDataError as error:
@@ -288,6 +340,8 @@ class GossipService:
         return None
 
     def _flush(self) -> None:
+        if damage := self.chain.served.altered():
+            self.note_damage(damage)
         datagrams, events = self.node.drain()
         for datagram in datagrams:
             self._send(datagram)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenode.gossip.clock import Policy
+from edgenode.ledger.retention import ALL, KEPT_BLOCKS, Retention
 
 Address = tuple[str, int]
 """Host and port, as Python's sockets take them."""
@@ -18,6 +19,11 @@ _NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _SOCKET_PATH_BYTES = 107
 # A new node needs one that answers; a longer list is an address book, which peers exchange.
 MAX_SEEDS = 64
+# What every node keeps, whatever it says (`retention.least_kept` at the default interval).
+LEAST_BLOCKS = 512
+LEAST_BYTES = 256 << 20
+# Of the disk, by default: a damaged store and the one that is made of it fit beside each other.
+KEPT_PART = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,9 @@ class GossipSettings:
         ward_key: File of the ward's key.
         member_key: File of the member's key.
         clock: Which clock the node mines and signs by: "any" or "synchronised".
+        keep: "recent" blocks and payloads, or "all" there ever were.
+        keep_blocks: Of the recent ones so many below the head.
+        keep_bytes: Or fewer while more are in use in the store; None for a third of its disk.
     """
 
     name: str
@@ -47,6 +56,9 @@ class GossipSettings:
     broadcast: Address = ("0.0.0.0", 7071)  # noqa: S104
     seeds: tuple[Address, ...] = ()
     clock: str = Policy.ANY.value
+    keep: str = "recent"
+    keep_blocks: int = KEPT_BLOCKS
+    keep_bytes: int | None = None
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -64,6 +76,18 @@ class GossipSettings:
                 f"clock: {self.clock!r} is neither "
                 + " nor ".join(f'"{policy}"' for policy in Policy)
             )
+        if self.keep not in {"recent", "all"}:
+            raise ValueError(f'keep: {self.keep!r} is neither "recent" nor "all"')
+        if not LEAST_BLOCKS <= self.keep_blocks < 2**32:
+            raise ValueError(
+                f"keep_blocks: {self.keep_blocks} is below {LEAST_BLOCKS}, which other boxes may "
+                "need to catch up"
+            )
+        if self.keep_bytes is not None and self.keep_bytes < LEAST_BYTES:
+            raise ValueError(
+                f"keep_bytes: {self.keep_bytes} is below {LEAST_BYTES}; headers alone take 32 MB "
+                "a year"
+            )
         length = len(str(self.api).encode())
         if length > _SOCKET_PATH_BYTES:
             raise ValueError(
@@ -79,6 +103,12 @@ class GossipSettings:
             raise ValueError(f"seeds: {len(self.seeds)} are more than {MAX_SEEDS}")
         for seed in self.seeds:
             _check_port("seeds", seed)
+
+    def retention(self, disk_bytes: int) -> Retention:
+        """What of the chain is kept on a disk of this size."""
+        if self.keep == "all":
+            return ALL
+        return Retention(self.keep_blocks, self.keep_bytes or disk_bytes // KEPT_PART)
 
 
 def _check_port(key: str, address: Address) -> None:

@@ -4,28 +4,29 @@ import fcntl
 import hashlib
 import logging
 import os
-import time
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from edgenode.gossip.salvaging import take_over
 from edgenode.gossip.settings import GossipSettings
 from edgenode.learning.fixed_point import Fixed
-from edgenode.ledger.block import Block
-from edgenode.ledger.chain import Chain, MissingDataError
+from edgenode.ledger.chain import Chain
 from edgenode.ledger.genesis import Genesis
-from edgenode.ledger.hashes import content_id
 from edgenode.ledger.headers import UnknownParentError
-from edgenode.ledger.rules import Rejected
-from edgenode.ledger.transaction import Transfer, Update
+from edgenode.ledger.retention import Retention
+from edgenode.ledger.store import MissingDataError
 from edgenode.storage import salvage
-from edgenode.storage.chain import DamagedStoreError, SqliteChainStore
+from edgenode.storage.chain import DamagedStoreError, SqliteChainStore, StoreFullError
 from edgenode.tasks.registry import find_task
 from edgenode.tasks.task import TaskError
 
 log = logging.getLogger(__name__)
 
-PAYLOADS_AT_ONCE = 64
-"""Payloads taken over from a damaged store before the head moves on with what they complete."""
+_DAMAGE = (DamagedStoreError, MissingDataError, UnknownParentError)
+"""What reading a store raises that is not as it was written."""
 
 
 class StartError(Exception):
@@ -86,85 +87,88 @@ def open_chain(
 
     Raises:
         GenesisError: the genesis parameters are not the ward's.
+        StoreFullError: there is no room for what is salvaged.
         StoreError: the store belongs to another ward, or cannot be opened or put aside.
     """
     settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    retention = settings.retention(shutil.disk_usage(settings.directory).total)
+    load = partial(_load, genesis=genesis, parameters=parameters, retention=retention)
     path = settings.directory / "chain.db"
     salvaged = settings.directory / "chain.db.salvaged"
     salvage.finish(path, salvaged)
+    if not path.exists() or not path.stat().st_size:
+        log.info("no store of the chain here: it begins with genesis", extra={"file": path})
     try:
-        return _load(path, genesis, parameters)
-    except (DamagedStoreError, MissingDataError, UnknownParentError) as error:
+        return load(path)
+    except _DAMAGE as error:
         log.error("the chain's store is damaged; salvaging what is legible", extra={"error": error})
+    salvage.make_room(path)
     # Beside the damaged store first: should the power fail now, nothing is lost.
-    chain, store = _load(salvaged, genesis, parameters)
-    _salvage(path, chain, store, on_step)
-    store.settle()
-    store.close()
+    try:
+        height = _make_anew(path, salvaged, load, on_step)
+    except BaseException as error:
+        salvage.discard(salvaged)  # what is not whole must not fill the disk
+        if isinstance(error, StoreFullError):
+            log.error(
+                "no room to salvage the chain's store: it needs as much again as it has",
+                extra={
+                    "file": path,
+                    "bytes": path.stat().st_size,
+                    "free": shutil.disk_usage(settings.directory).free,
+                },
+            )
+        raise
     aside = salvage.replace_damaged(path, salvaged)
     log.warning(
-        "salvaged the chain; the rest comes from peers",
-        extra={"height": chain.head.height, "damaged": aside},
+        "salvaged the chain; the rest comes from peers", extra={"height": height, "damaged": aside}
     )
-    return _load(path, genesis, parameters)
+    return load(path)
+
+
+@contextmanager
+def noting_damage(store: SqliteChainStore) -> Iterator[None]:
+    """Have the next start salvage the store, should damage be met that `open_chain` did not meet.
+
+    Raises:
+        DamagedStoreError: damage was met; it is noted, and the store closed.
+        OSError: it cannot be noted.
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        try:
+            store.note_damage(str(error))
+        finally:
+            store.close()
+        raise DamagedStoreError(f"{error}; another start mends it") from error
+
+
+def _make_anew(
+    damaged: Path,
+    salvaged: Path,
+    load: Callable[[Path], tuple[Chain, SqliteChainStore]],
+    on_step: Callable[[], None],
+) -> int:
+    """Salvage into a new file, which is whole when this returns; the height of its head."""
+    chain, store = load(salvaged)
+    try:
+        take_over(damaged, chain, store, on_step)
+        store.headers.keep()
+        store.settle()
+    finally:
+        store.close()
+    return chain.head.height
 
 
 def _load(
-    path: Path, genesis: Genesis, parameters: tuple[Fixed, ...]
+    path: Path, genesis: Genesis, parameters: tuple[Fixed, ...], retention: Retention
 ) -> tuple[Chain, SqliteChainStore]:
     store = SqliteChainStore(path, genesis.id)
     try:
-        chain = Chain(genesis, parameters, store)
+        chain = Chain(genesis, parameters, store, retention)
         store.waiting()  # legible as well, or it is salvaged now
         return chain, store
     except BaseException:
         # Nobody else could close the store; the error itself goes on.
         store.close()
         raise
-
-
-def _salvage(
-    damaged: Path, chain: Chain, store: SqliteChainStore, on_step: Callable[[], None]
-) -> None:
-    """Take over what is legible: blocks through full validation, then what waited for one."""
-    now = int(time.time())
-    orphans: dict[bytes, list[Block]] = {}  # by parent: few, for blocks are stored as they come
-    for found in salvage.read_blocks(damaged):
-        on_step()
-        blocks = [found]
-        while blocks:
-            block = blocks.pop()
-            try:
-                chain.add_block(block, now)
-            except UnknownParentError:
-                orphans.setdefault(block.header.previous, []).append(block)
-            except Rejected as rejected:
-                log.warning("a block is left out", extra={"file": damaged, "error": rejected})
-            else:
-                blocks += orphans.pop(block.id, [])
-    if orphans:
-        log.warning(
-            "blocks are left out: those before them are not legible",
-            extra={"file": damaged, "blocks": sum(map(len, orphans.values()))},
-        )
-    waiting = list(salvage.read_waiting(damaged))
-    named = {t.payload: t for t in waiting if isinstance(t, Update)}
-    for count, payload in enumerate(salvage.read_payloads(damaged)):
-        on_step()
-        name = content_id(payload)
-        if chain.lacks_payload(name):
-            chain.add_payload(payload)
-        if name in named:
-            store.add_waiting(named[name], payload)
-        if count % PAYLOADS_AT_ONCE == 0:
-            _advance(chain)
-    for transaction in waiting:
-        if isinstance(transaction, Transfer):
-            store.add_waiting(transaction, None)
-    _advance(chain)
-
-
-def _advance(chain: Chain) -> None:
-    """Move the head as far as it goes."""
-    while chain.advance()[0] is not None:
-        pass

@@ -5,9 +5,13 @@ from importlib.metadata import version
 
 from edgenode.api.block_shapes import models_of
 from edgenode.api.shapes import (
+    AuthorityShape,
     BothTraffic,
     ClockStatus,
+    Finality,
     Head,
+    MemberShape,
+    Membership,
     MempoolCounts,
     ModelSummary,
     Peer,
@@ -16,18 +20,23 @@ from edgenode.api.shapes import (
 )
 from edgenode.gossip.clock import Verdict
 from edgenode.gossip.service import GossipService
+from edgenode.ledger import membership
+from edgenode.ledger.accounts import account
 from edgenode.ledger.chain import Chain
+from edgenode.ledger.endorsement import Endorsement
+from edgenode.ledger.enrolment import Enrolment, Revocation
 from edgenode.ledger.hashes import display
 from edgenode.ledger.headers import Entry, expected_target
 from edgenode.ledger.target import expand, work
-from edgenode.ledger.transaction import Update
+from edgenode.ledger.transaction import Transfer, Update
 from edgenode.protocol.links import Traffic as SocketTraffic
 from edgenode.protocol.wire import Socket
 
 
-def interval(entry: Entry) -> int:
+def interval(chain: Chain, entry: Entry) -> int:
     """Seconds between a block and its parent; 0 for genesis."""
-    return 0 if entry.parent is None else entry.header.time - entry.parent.header.time
+    parent = chain.tree.parent(entry)
+    return 0 if parent is None else entry.header.time - parent.header.time
 
 
 def head_of(chain: Chain) -> Head:
@@ -35,7 +44,7 @@ def head_of(chain: Chain) -> Head:
     entry = chain.head
     block = chain.block(entry.id)
     assert block is not None, "the head is in the store"
-    following = expected_target(chain.genesis, entry)
+    following = expected_target(chain.genesis, entry, chain.tree.get)
     expected = work(expand(following))
     return Head(
         id=display(entry.id),
@@ -46,7 +55,7 @@ def head_of(chain: Chain) -> Head:
         work=hex(entry.work),
         expected_hashes=expected,
         next_target=f"{following:08x}",
-        interval=interval(entry),
+        interval=interval(chain, entry),
         models=models_of(chain.genesis, block),
     )
 
@@ -55,23 +64,30 @@ def status_of(service: GossipService) -> Status:
     """The node at a glance."""
     chain, node = service.chain, service.node
     waiting = [node.mempool.get(i) for i in node.mempool.ids()]
-    updates = sum(isinstance(transaction, Update) for transaction in waiting)
-    account = chain.state.accounts.get(service.member_key.public)
+    records, member = chain.state.records, service.member_key.public
     return Status(
         node=service.settings.name,
         version=version("edgenode"),
         ward=chain.genesis.name,
         genesis=display(chain.genesis.id),
-        member=service.member_key.public.hex(),
+        member=member.hex(),
+        enrolled=membership.is_member(records, member),
         time=int(time.time()),
         clock=clock_of(service.clock.verdict()),
         started=int(service.started),
         head=head_of(chain),
+        finality=Finality(chain.state.justified, chain.final.height),
         best_header_height=chain.best_header().height,
+        kept_from=chain.floor,
         syncing=node.syncing,
-        mempool=MempoolCounts(updates=updates, transfers=len(waiting) - updates),
+        mempool=MempoolCounts(
+            updates=sum(isinstance(t, Update) for t in waiting),
+            transfers=sum(isinstance(t, Transfer) for t in waiting),
+            changes=sum(isinstance(t, Enrolment | Revocation) for t in waiting),
+            endorsements=sum(isinstance(t, Endorsement) for t in waiting),
+        ),
         peers=len(node.links.peers),
-        balance=account.balance if account else 0,
+        balance=account(records, member).balance,
         blocks_mined=service.blocks_mined,
         reorganisations=node.reorganisations,
         traffic=BothTraffic(
@@ -79,6 +95,22 @@ def status_of(service: GossipService) -> Status:
             broadcast=_traffic(node.links.traffic[Socket.BROADCAST]),
         ),
         refused=dict(node.refused),
+    )
+
+
+def membership_of(chain: Chain) -> Membership:
+    """Who belongs to the ward at the head."""
+    records, genesis = chain.state.records, chain.genesis
+    return Membership(
+        changes=membership.changes_made(records),
+        quorum=genesis.authority_quorum,
+        authorities=tuple(AuthorityShape(a.name, a.key) for a in genesis.authorities),
+        members=tuple(
+            MemberShape(standing.name, key.hex(), standing.since, standing.until or None)
+            for key, standing in sorted(
+                membership.all_standings(records), key=lambda found: found[1].name
+            )
+        ),
     )
 
 

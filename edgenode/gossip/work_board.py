@@ -1,8 +1,10 @@
 """The work that miners are offered: templates by name, for as long as their head stands."""
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from edgenode.ledger.template import Template, Work
 
@@ -66,3 +68,55 @@ class WorkBoard:
             self._templates.popitem(last=False)
         self._built_at = now
         self._outdated_at = None
+
+
+BOARDS_KEPT = 4
+"""Ways to split a reward that miners have asked for last: each has its own templates."""
+
+Shared = tuple[tuple[bytes, int], ...]
+"""Public keys with weights that a reward is split by, besides its miner's own."""
+
+
+class WorkBoards:
+    """A board for each way in which miners have asked to split the reward."""
+
+    def __init__(self, build: Callable[[Shared], Template]) -> None:
+        """Start empty; `build` makes a template of the current head and mempool."""
+        self._build = build
+        self._boards: OrderedDict[Shared, WorkBoard] = OrderedDict()
+        self._held: Counter[Shared] = Counter()
+
+    def board(self, shared: Shared) -> WorkBoard:
+        """The board for this split."""
+        if shared not in self._boards:
+            self._boards[shared] = WorkBoard(partial(self._build, shared))
+            free = [other for other in self._boards if other not in self._held and other != shared]
+            if len(self._boards) > BOARDS_KEPT and free:
+                del self._boards[free[0]]
+        self._boards.move_to_end(shared)
+        return self._boards[shared]
+
+    @contextmanager
+    def held(self, shared: Shared) -> Iterator[WorkBoard]:
+        """The board for this split, which stays and hears the news while somebody waits for it."""
+        self._held[shared] += 1
+        try:
+            yield self.board(shared)
+        finally:
+            self._held[shared] -= 1
+            self._held += Counter()  # leaves out whom nobody holds any more
+
+    def head_moved(self) -> None:
+        """Work on the old head is void."""
+        for board in self._boards.values():
+            board.head_moved()
+
+    def pool_changed(self, now: float) -> None:
+        """The current work lacks something of the mempool; `now` in monotonic seconds."""
+        for board in self._boards.values():
+            board.pool_changed(now)
+
+    def template(self, name: str) -> Template | None:
+        """The template behind work that was handed out, if its head still stands."""
+        found = (board.template(name) for board in self._boards.values())
+        return next((template for template in found if template is not None), None)

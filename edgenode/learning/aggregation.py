@@ -2,7 +2,8 @@
 
 new = current + round(Σ nₘ·s(ageₘ)·Δₘ / Σ nₘ·s(ageₘ)), in 64-bit integers, rounded half to
 even, saturated to 32 bits. When every update is based on the current parameters all discounts
-s are equal and this is equation 2 of the paper: w = Σ (nₘ/n)·wₘ.
+s are equal and this is equation 2 of the paper: w = Σ (nₘ/n)·wₘ. The loops over the
+parameters are in C (edgenode/native/weighted_mean.c).
 """
 
 from collections.abc import Iterable
@@ -10,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgenode.learning.fixed_point import Fixed, saturated
+from edgenode.learning.fixed_point import Fixed
+from edgenode.native import _kernels
 
 DISCOUNT_ONE = 256
 """The discount that counts in full; a discount is an integer in 1/256."""
@@ -27,6 +28,43 @@ class AggregationRule(StrEnum):
     FEDAVG = "fedavg"
 
 
+class FedAvg:
+    """Averages updates that come one by one; holds 8 bytes for each parameter, and no update."""
+
+    def __init__(self, current: Fixed) -> None:
+        """Begin at the current parameters, shape (n,)."""
+        self._current = np.ascontiguousarray(current, np.int32)
+        self._sums = np.zeros(current.shape, np.int64)
+        self._weights = 0
+
+    def add(self, delta: Fixed, weight: int) -> None:
+        """Count an update's differences, shape (n,), with the integer weight nₘ·s(ageₘ).
+
+        Raises:
+            ValueError: a shape differs, the weight is negative, or the weights exceed
+                `WEIGHT_SUM_LIMIT`, which genesis rules out; it is not counted.
+        """
+        if delta.shape != self._current.shape:
+            raise ValueError(f"update has shape {delta.shape}, not {self._current.shape}")
+        if weight < 0:
+            raise ValueError("negative weight")
+        if self._weights + weight >= WEIGHT_SUM_LIMIT:
+            raise ValueError(f"weights exceed {WEIGHT_SUM_LIMIT}")
+        _kernels.add_weighted(self._sums, np.ascontiguousarray(delta, np.int32), weight)
+        self._weights += weight
+
+    def result(self) -> Fixed:
+        """New parameters, shape (n,); the order of the updates does not matter.
+
+        With no update, or none with weight, the parameters stay as they are.
+        """
+        if self._weights == 0:
+            return self._current.copy()
+        new = np.empty(self._current.shape, np.int32)
+        _kernels.move_by_mean(self._current, self._sums, self._weights, new)
+        return new
+
+
 @dataclass(frozen=True, slots=True)
 class WeightedUpdate:
     """One update's differences, shape (n,), and its integer weight nₘ·s(ageₘ)."""
@@ -36,33 +74,8 @@ class WeightedUpdate:
 
 
 def fedavg(current: Fixed, updates: Iterable[WeightedUpdate]) -> Fixed:
-    """New parameters, shape (n,); the order of the updates does not matter.
-
-    With no update, or none with weight, the parameters stay as they are.
-
-    Raises:
-        ValueError: a shape differs, a weight is negative, or the weights exceed
-            `WEIGHT_SUM_LIMIT`, which genesis rules out.
-    """
-    total = np.zeros(current.shape, dtype=np.int64)
-    weights = 0
+    """New parameters, shape (n,), by updates that are all at hand; raises as `FedAvg.add`."""
+    average = FedAvg(current)
     for update in updates:
-        if update.delta.shape != current.shape:
-            raise ValueError(f"update has shape {update.delta.shape}, not {current.shape}")
-        if update.weight < 0:
-            raise ValueError("negative weight")
-        weights += update.weight
-        if weights >= WEIGHT_SUM_LIMIT:
-            raise ValueError(f"weights exceed {WEIGHT_SUM_LIMIT}")
-        total += update.delta.astype(np.int64) * update.weight
-    if weights == 0:
-        return current.copy()
-    return saturated(current + _divide_half_to_even(total, weights))
-
-
-def _divide_half_to_even(numerator: NDArray[np.int64], divisor: int) -> NDArray[np.int64]:
-    quotient, remainder = np.divmod(numerator, divisor)
-    twice = 2 * remainder
-    round_up = (twice > divisor) | ((twice == divisor) & (quotient % 2 == 1))
-    rounded: NDArray[np.int64] = quotient + round_up
-    return rounded
+        average.add(update.delta, update.weight)
+    return average.result()

@@ -43,7 +43,7 @@ def encode(delta: Fixed, codec: Codec) -> bytes:
 
 
 def decode(payload: bytes, count: int, codec: Codec) -> Fixed:
-    """The differences, shape (count,), that a payload codes.
+    """The differences, shape (count,), that a payload codes; read-only, in the payload's memory.
 
     Raises:
         CodingError: the payload names another codec or has another length.
@@ -53,4 +53,4 @@ def decode(payload: bytes, count: int, codec: Codec) -> Fixed:
         raise CodingError(f"payload of {len(payload)} bytes, not {expected}")
     if payload[0] != codec:
         raise CodingError(f"payload names codec {payload[0]}, not {int(codec)} ({codec.name})")
-    return np.frombuffer(payload, dtype="<i4", offset=1).astype(np.int32)
+    return np.frombuffer(payload, dtype="<i4", offset=1).astype(np.int32, copy=False)

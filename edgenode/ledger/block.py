@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from edgenode.ledger.encoding import MalformedError, Reader, u16
+from edgenode.ledger.endorsement import Endorsement
+from edgenode.ledger.enrolment import Enrolment, Revocation
 from edgenode.ledger.header import HEADER_BYTES, Header
 from edgenode.ledger.keys import SIGNATURE_BYTES, MemberKey, verify
 from edgenode.ledger.transaction import (
@@ -16,13 +18,18 @@ from edgenode.ledger.transaction import (
     leaf,
 )
 
-TRANSACTIONS_LIMIT = 1 + 64 + 256
-"""One coinbase, 64 updates and 256 transfers: the most that any genesis may allow."""
+UPDATES_LIMIT = 64
+TRANSFERS_LIMIT = 256
+CHANGES_LIMIT = 16
+ENDORSEMENTS_LIMIT = 256
+
+TRANSACTIONS_LIMIT = 1 + UPDATES_LIMIT + TRANSFERS_LIMIT + CHANGES_LIMIT + ENDORSEMENTS_LIMIT
+"""A coinbase and the most of each other kind that any genesis may allow."""
 
 BLOCK_BYTES_LIMIT = (
     HEADER_BYTES + SIGNATURE_BYTES + 2 + TRANSACTIONS_LIMIT * (2 + TRANSACTION_BYTES_LIMIT)
 )
-"""No block is longer, so no receiver need reserve more (about 165 kB)."""
+"""No block is longer, so no receiver need reserve more (about 608 kB)."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,16 @@ class Block:
     def updates(self) -> list[Update]:
         """The updates, in block order."""
         return [t for t in self.transactions if isinstance(t, Update)]
+
+    @property
+    def changes(self) -> list[Enrolment | Revocation]:
+        """The enrolments and revocations, in block order."""
+        return [t for t in self.transactions if isinstance(t, Enrolment | Revocation)]
+
+    @property
+    def endorsements(self) -> list[Endorsement]:
+        """The endorsements, in block order."""
+        return [t for t in self.transactions if isinstance(t, Endorsement)]
 
     @property
     def transfers(self) -> list[Transfer]:

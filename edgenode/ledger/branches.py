@@ -1,92 +1,102 @@
-"""All branches that are known: where they end, and which of their blocks are not here."""
+"""The branches beside the trunk: which of them could still win, and how many there may be."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 
+from edgenode.ledger.active_chain import ActiveChain
 from edgenode.ledger.headers import Entry, HeaderTree
 
 BARE_LIMIT = 8000
-"""Headers without their block, at about 500 bytes, besides as many as the chain itself has: of a
-branch all must be known up to where it is heavier than the chain, however deep the fork. Beyond
-that the lightest branches are forgotten: they cost their maker work, but little at easy targets."""
+"""Headers beside the trunk whose block is not here, some 200 bytes on the disk each, besides as
+many as the chain itself has: of a branch all must be known up to where it is heavier, however deep
+the fork. Beyond that the lightest branches are forgotten: they cost their maker work, but little
+at easy targets. The trunk needs no bound: its targets keep it to one header for each spacing."""
 
 
 class Branches:
-    """The tips of a header tree, and its entries whose block is not here (bare ones)."""
+    """The tips of a header tree that could become the head."""
 
-    def __init__(self, tree: HeaderTree) -> None:
-        """Start with the tree's root, whose block is always here."""
+    def __init__(
+        self, tree: HeaderTree, active: ActiveChain, has_block: Callable[[bytes], bool]
+    ) -> None:
+        """Watch a tree; `has_block` says whether the block with an id is here."""
         self._tree = tree
-        self._tips: dict[bytes, Entry] = {tree.root.id: tree.root}
-        self._bare: dict[bytes, Entry] = {}
-        self._best: Entry | None = tree.root
+        self._active = active
+        self._has_block = has_block
+        # Tips beside the trunk with more work than the head. While that gets no lighter, no other
+        # has to be remembered until it grows.
+        self._tips: dict[bytes, Entry] = {}
+        self._weighed = -1
+        self._seen = -1
+        self._bare: int | None = None
+        self._counted_at = 0
 
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(list(self._tips.values()))
-
-    def extend(self, entry: Entry, *, bare: bool) -> None:
-        """An entry was added to the tree."""
-        if entry.parent is not None:
-            self._tips.pop(entry.parent.id, None)
-        self._tips[entry.id] = entry
-        if bare:
-            self._bare[entry.id] = entry
-        if self._best is not None and entry.work > self._best.work:
-            self._best = entry
-
-    def block_came(self, entry: Entry) -> None:
-        """The entry's block is here from now on."""
-        self._bare.pop(entry.id, None)
-
-    def is_bare(self, entry: Entry) -> bool:
-        """Whether the entry's block is not here."""
-        return entry.id in self._bare
-
-    def best(self, head: Entry) -> Entry:
-        """The tip with the most work; of equal ones the head."""
-        if self._best is None:
-            self._best = max(self._tips.values(), key=lambda entry: entry.work)
-        return head if head.work >= self._best.work else self._best
-
-    def heavier(self, head: Entry) -> list[Entry]:
+    def heavier(self) -> list[Entry]:
         """The tips with more work than the head, heaviest first."""
-        return sorted((t for t in self if t.work > head.work), key=lambda entry: -entry.work)
+        work = self._active.head.work
+        if work < self._weighed:
+            self._seen = -1
+        self._weighed = work
+        self._follow_tree()
+        self._tips = {name: tip for name, tip in self._tips.items() if tip.work > work}
+        beside = sorted(self._tips.values(), key=lambda entry: -entry.work)
+        return [self._tree.tip, *beside] if self._tree.tip.work > work else beside
 
-    def cut(self, stem: Entry) -> list[Entry]:
-        """An entry and all that build on it count no more; returns them, the entry among them."""
-        assert stem.parent is not None, "the root is never cut"
-        gone: dict[bytes, Entry] = {}
-        for tip in self:
-            above = []
-            for entry in tip.lineage():
-                if entry.height < stem.height:
-                    break
-                above.append(entry)
-            if above and above[-1] is stem:
-                del self._tips[tip.id]
-                gone.update((entry.id, entry) for entry in above)
-        for name in gone:
-            self._bare.pop(name, None)
-        self._tips[stem.parent.id] = stem.parent
-        self._best = None
-        return list(gone.values())
+    def grown(self, parent: Entry, tip: Entry) -> None:
+        """The tree has taken up what builds on `parent` and ends in `tip`."""
+        if self._seen == self._tree.shifts and tip != self._tree.tip:
+            self._tips.pop(parent.id, None)
+            self._tips[tip.id] = tip
 
-    def prune(self, height: int) -> None:
+    def cut(self, stem: Entry) -> set[bytes]:
+        """An entry and all that build on it count no more; returns their ids."""
+        return self._tree.cut(stem)
+
+    def prune(self) -> None:
         """Forget the lightest bare branches, should there be too many for a chain this high."""
-        if len(self._bare) <= BARE_LIMIT + height:
+        limit = BARE_LIMIT + self._active.head.height
+        if self._at_most() <= limit:
             return
-        children = Counter(entry.header.previous for entry in self._tree)
-        for tip in sorted(self, key=lambda entry: entry.work):
-            entry = tip
-            while entry.id in self._bare and not children[entry.id]:
-                assert entry.parent is not None, "the root is not bare"
-                self._tips.pop(entry.id, None)
-                del self._bare[entry.id]
-                self._tree.forget(entry)
-                children[entry.parent.id] -= 1
-                entry = entry.parent
-            if entry is not tip and not children[entry.id]:
-                self._tips[entry.id] = entry
-            if len(self._bare) <= BARE_LIMIT // 2 + height:
-                break
-        self._best = None
+        beside = list(self._tree.beside())
+        bare = {entry.id: entry for entry in beside if not self._has_block(entry.id)}
+        if len(bare) > limit:
+            doomed = _lightest(beside, bare, len(bare) - BARE_LIMIT // 2 - self._active.head.height)
+            self._tree.forget(doomed)
+            for name in doomed:
+                del bare[name]
+        self._bare, self._counted_at = len(bare), self._tree.added_beside
+
+    def _at_most(self) -> float:
+        """How many bare entries there may be beside the trunk; counting costs more."""
+        if self._bare is None:
+            return float("inf")
+        return self._bare + self._tree.added_beside - self._counted_at
+
+    def _follow_tree(self) -> None:
+        if self._seen == self._tree.shifts:
+            return
+        self._seen = self._tree.shifts
+        heavier = {entry.id: entry for entry in self._tree.beside(self._active.head.work)}
+        # What builds on one of them is heavier still, and so among them.
+        inner = {entry.header.previous for entry in heavier.values()}
+        self._tips = {name: entry for name, entry in heavier.items() if name not in inner}
+
+
+def _lightest(beside: list[Entry], bare: dict[bytes, Entry], count: int) -> set[bytes]:
+    """Ids of about `count` bare entries that nothing else builds on, from the lightest tips down.
+
+    Args:
+        beside: All entries beside the trunk.
+        bare: By id, those of them whose block is not here.
+        count: How many are to go.
+    """
+    children = Counter(entry.header.previous for entry in beside)
+    doomed: set[bytes] = set()
+    tips = [entry for entry in beside if not children[entry.id]]
+    for tip in sorted(tips, key=lambda entry: entry.work):
+        entry = bare.get(tip.id)
+        while entry is not None and not children[entry.id] and len(doomed) < count:
+            doomed.add(entry.id)
+            children[entry.header.previous] -= 1
+            entry = bare.get(entry.header.previous)
+    return doomed

@@ -1,86 +1,76 @@
-"""The chain: takes blocks and payloads in any order, follows the heaviest valid branch."""
+"""The chain: takes blocks and payloads in any order, follows the best valid branch."""
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
-from edgenode.learning.fixed_point import Fixed, from_bytes, to_bytes
-from edgenode.ledger.accounts import EMPTY, applied
-from edgenode.ledger.block import Block, is_signed_block
+from edgenode.learning.fixed_point import Fixed, to_bytes
+from edgenode.ledger import finality, foresight
+from edgenode.ledger.active_chain import ActiveChain
+from edgenode.ledger.block import Block
 from edgenode.ledger.branches import Branches
+from edgenode.ledger.fork_choice import ForkChoice
 from edgenode.ledger.genesis import Genesis, GenesisError
 from edgenode.ledger.hashes import content_id, display
+from edgenode.ledger.head_change import HeadChange, Refusal
 from edgenode.ledger.header import Header
-from edgenode.ledger.headers import (
-    Entry,
-    HeaderTree,
-    UnknownParentError,
-    branch,
-    check_clock,
-    fork_point,
-)
+from edgenode.ledger.header_intake import HeaderIntake, TakenHeaders
+from edgenode.ledger.headers import Entry, HeaderTree
+from edgenode.ledger.joining import Snapshot
+from edgenode.ledger.kept_parameters import KeptParameters
+from edgenode.ledger.lacking import Lacking, Wanted
+from edgenode.ledger.last_final import higher, known_final
+from edgenode.ledger.records import Overlay, encode_records
+from edgenode.ledger.retention import Retention, let_go
 from edgenode.ledger.rules import Rejected, Rule
+from edgenode.ledger.served import Served
 from edgenode.ledger.store import (
     PARAMETERS_KEPT,
-    AlteredError,
     ChainStore,
     Connected,
+    Joined,
+    KeptState,
+    MissingDataError,
     Switch,
 )
 from edgenode.ledger.target import expand, work
-from edgenode.ledger.transaction import Coinbase, Update
-from edgenode.ledger.validation import Once, State, check_form, connect, evolve
+from edgenode.ledger.transaction import Coinbase, Update, holds_state_root
+from edgenode.ledger.validation import (
+    State,
+    check_form,
+    connect,
+    genesis_records,
+)
 
 log = logging.getLogger(__name__)
+
+REFUSED_REMEMBERED = 16_384
+"""Invalid headers that are remembered, five megabytes; others are refused again."""
 
 LONGEST_MOVE = 32
 """Blocks that join in one move of the head, once it is heavier than where it came from: what joins
 is held in memory with its parameters until it is written."""
 
 
-class MissingDataError(LookupError):
-    """Something that the chain needs is neither kept nor can be recomputed."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeadChange:
-    """The head moved: `disconnected` blocks from the old tip down, `connected` from the fork up."""
-
-    old: Entry
-    new: Entry
-    disconnected: tuple[Block, ...]
-    connected: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A block that was taken up but failed full validation."""
-
-    entry: Entry
-    rejected: Rejected
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Data that the heaviest branches still lack, nearest to the head first."""
-
-    blocks: tuple[bytes, ...]
-    updates: tuple[Update, ...]
-
-
 class Chain:
     """Fork choice and the state at the head.
 
-    The head is the tip of the branch with the most work among those whose blocks and payloads
-    are all here and valid; of equal ones the first stays. A block is validated in full when
-    its branch becomes the heaviest. Refused blocks leave the store; their headers stay known
-    as invalid, in memory.
+    The head is the tip of the best branch (`State.rank`) among those whose blocks and payloads
+    are all here and valid; of equal ones the first stays. None leaves the last final block. A
+    block is validated in full when its branch might be the best. Refused blocks leave the store;
+    their headers stay known as invalid, in memory.
     """
 
     def __init__(
-        self, genesis: Genesis, genesis_parameters: tuple[Fixed, ...], store: ChainStore
+        self,
+        genesis: Genesis,
+        genesis_parameters: tuple[Fixed, ...],
+        store: ChainStore,
+        retention: Retention = Retention(),  # noqa: B008  (frozen)
     ) -> None:
-        """Load the chain from its store; nothing is validated again.
+        """Take the chain from its store: what stands at the head; nothing is validated again.
+
+        `retention` says what `let_go` may let go.
 
         Raises:
             GenesisError: the genesis parameters are not those that genesis names.
@@ -95,32 +85,54 @@ class Chain:
                     f"genesis names {model.root}"
                 )
         self.genesis = genesis
-        self.tree = HeaderTree(genesis)
-        self._genesis_parameters = genesis_parameters
+        self.tree = HeaderTree(genesis, store.headers)
+        self.served = Served(genesis, store)
         self._store = store
+        self._retention = retention
+        self.parameters = KeptParameters(
+            genesis,
+            genesis_parameters,
+            self.tree,
+            store,
+            block=self._block,
+            payload=self._intact_payload,
+        )
         self._invalid: dict[bytes, Rejected] = {}
-        self._lacking: dict[bytes, set[bytes]] = {}
-        self._branches = Branches(self.tree)
+        self._lacking = Lacking(store)
+        self._active = ActiveChain(self.tree, self._stored_head())
+        self._branches = Branches(self.tree, self._active, store.has_block)
+        self._choice = ForkChoice(
+            self.tree,
+            self._branches,
+            self._active,
+            self._highest_endorsed,
+            floor=store.floor,
+            final=lambda: self.final,
+        )
+        self._intake = HeaderIntake(
+            genesis, self.tree, self._branches, self._invalid, self._choice.check
+        )
         self._refused: list[bytes] = []
-        self._active: list[Entry] = [self.tree.root]
-        self._once: dict[bytes, frozenset[Once]] = {}
-        self._load()
+        self._foreseen: list[Refusal] = []
+        self._complete: tuple[Entry, Entry] | None = None
+        self._note_lacking_beside()
         self.state = self._state_at_head()
+        self.final = known_final(store.final(), self._active, self.state.records)
 
     # What is known
 
     @property
     def head(self) -> Entry:
         """The entry of the best valid block."""
-        return self._active[-1]
+        return self._active.head
 
     def at(self, height: int) -> Entry | None:
         """The chain's entry at a height."""
-        return self._active[height] if 0 <= height < len(self._active) else None
+        return self._active.at(height)
 
     def is_active(self, entry: Entry) -> bool:
         """Whether the entry belongs to the chain that ends in the head."""
-        return self.at(entry.height) is entry
+        return self._active.contains(entry)
 
     def block(self, block_id: bytes) -> Block | None:
         """A block by id, genesis included.
@@ -130,33 +142,13 @@ class Chain:
         """
         return self.genesis.block if block_id == self.genesis.id else self._store.block(block_id)
 
-    def served_block(self, block_id: bytes) -> Block | None:
-        """A block to give to others: None also if the disk has altered it."""
-        try:
-            block = self.block(block_id)
-        except AlteredError as error:
-            log.error("a block changed on the disk", extra={"error": error})
-            return None
-        if block is None or block is self.genesis.block:
-            return block
-        if not is_signed_block(block, self.genesis.id):  # the block's id does not cover it
-            log.error(
-                "the signature of a block changed on the disk", extra={"block": display(block_id)}
-            )
-            return None
-        return block
-
     def payload(self, payload_id: bytes) -> bytes | None:
         """A payload by content id; None also if the disk has altered it."""
-        payload = self._store.payload(payload_id)
-        if payload is not None and content_id(payload) != payload_id:
-            log.error("a payload changed on the disk", extra={"payload": payload_id.hex()})
-            return None
-        return payload
+        return self.served.payload(payload_id)
 
     def lacks_payload(self, payload_id: bytes) -> bool:
         """Whether a block that is here waits for this payload."""
-        return any(payload_id in lacking for lacking in self._lacking.values())
+        return payload_id in self._lacking
 
     def invalid(self, block_id: bytes) -> Rejected | None:
         """Why a block was refused, if it was."""
@@ -164,7 +156,11 @@ class Chain:
 
     def best_header(self) -> Entry:
         """The entry with the most work of which nothing is known to be invalid."""
-        return self._branches.best(self.head)
+        return self._choice.heaviest(self.state)
+
+    def goes_on(self, blocks: int) -> bool:
+        """Whether headers that build on the head end more than so many blocks above it."""
+        return self._choice.goes_on(self.state, blocks)
 
     def wanted(self, limit: int) -> Wanted:
         """Up to `limit` missing blocks, and updates with missing payload, nearest first.
@@ -173,7 +169,7 @@ class Chain:
         blocks nobody has. Branches that lack the same block first are one.
         """
         lacking: dict[bytes, tuple[list[bytes], list[Update]]] = {}
-        for tip in self._branches.heavier(self.head):
+        for tip in self._choice.candidates(self.state):
             of_tip = self._lacking_of(tip, limit)
             first = of_tip[0][0] if of_tip[0] else of_tip[1][0].id if of_tip[1] else None
             if first is not None:
@@ -191,25 +187,31 @@ class Chain:
     def _lacking_of(self, tip: Entry, limit: int) -> tuple[list[bytes], list[Update]]:
         blocks: list[bytes] = []
         updates: list[Update] = []
-        for entry in branch(fork_point(self.head, tip), tip):
-            if self._branches.is_bare(entry):
+        for entry in self._ascent(tip)[1]:
+            if not self._has_block(entry):
                 blocks.append(entry.id)
-            elif lacking := self._lacking.get(entry.id):
+            elif not blocks and (lacking := self._lacking.of(entry.id)):
                 block = self._block(entry)
+                # Payloads of blocks whose miner nobody knows would cost nothing but work.
+                if (fault := self._fault_ahead(entry, block, tip)) is not None:
+                    refusal = Refusal(entry, fault)
+                    self._refuse(refusal)
+                    self._foreseen.append(refusal)
+                    break
                 updates += [u for u in block.updates if u.payload in lacking]
             if len(blocks) >= limit or len(updates) >= limit:
                 break
         return blocks[:limit], updates[:limit]
 
+    def promise(self, block_id: bytes, justified: int) -> None:
+        """A peer says that a checkpoint of this height is justified at a block, its head."""
+        if justified > self.state.justified and block_id not in self._invalid:
+            self._choice.promise(block_id, justified)
+
     def beside(self, depth: int) -> list[Block]:
-        """Stored blocks beside the chain, up to `depth` below the head; parents first."""
-        found: dict[bytes, Entry] = {}
-        for tip in self._branches:
-            for entry in tip.lineage():
-                if self.is_active(entry) or entry.height < self.head.height - depth:
-                    break
-                found[entry.id] = entry
-        stored = (self._store.block(e.id) for e in sorted(found.values(), key=lambda e: e.height))
+        """Legible blocks beside the chain, up to `depth` below the head; parents first."""
+        names = self._store.beside(max(0, self.head.height - depth))
+        stored = (self.served.block(name) for name in names if name not in self._invalid)
         return [block for block in stored if block is not None]
 
     def parameters_at(self, entry: Entry, longest: int | None = None) -> tuple[Fixed, ...]:
@@ -222,35 +224,15 @@ class Chain:
             MissingDataError: a block or payload that is needed is not kept, or more blocks would
                 have to be computed again.
         """
-        above: list[Entry] = []
-        for ancestor in entry.lineage():
-            kept = self._kept_parameters(ancestor)
-            if kept is not None:
-                break
-            above.append(ancestor)
-            if longest is not None and len(above) > longest:
-                raise MissingDataError(
-                    f"the parameters at block {display(entry.id)} are not kept, and computing them "
-                    f"again would take more than {longest} blocks"
-                )
-        assert kept is not None, "the parameters of genesis are always here"
-        for descendant in reversed(above):
-            assert descendant.parent is not None
-            state = State(
-                entry=descendant.parent,
-                accounts={},
-                models=self._block(descendant.parent).coinbase.models,
-                parameters=kept,
-                counted=frozenset(),
-            )
-            _, kept = evolve(
-                self.genesis,
-                state,
-                self._block(descendant).updates,
-                self.tree.get,
-                self._intact_payload,
-            )
-        return kept
+        return self.parameters.at(entry, longest)
+
+    def fork(self, entry: Entry) -> Entry | None:
+        """Where a branch leaves the chain; None if it leaves the last final block."""
+        try:
+            self._choice.check(entry)
+        except Rejected:
+            return None
+        return self._active.fork(entry)
 
     # What comes in
 
@@ -261,18 +243,18 @@ class Chain:
             UnknownParentError: its parent is not known.
             Rejected: it or an ancestor violates a rule.
         """
-        entry = self._take_header(header, now)
-        self._branches.prune(self.head.height)
+        entry = self._intake.take(header, now)
+        self._branches.prune()
         return entry
 
-    def _take_header(self, header: Header, now: int) -> Entry:
-        self.check_header(header, now)
-        known = self.tree.get(header.id)
-        if known is not None:
-            return known
-        entry = self.tree.add(header)
-        self._branches.extend(entry, bare=True)
-        return entry
+    def add_headers(self, headers: bytes, now: int) -> TakenHeaders:
+        """Take up consecutive headers of 80 bytes as far as they are good; `now` in Unix seconds.
+
+        A good many at a time cost little more than hashing them.
+        """
+        taken = self._intake.take_run(headers, now)
+        self._branches.prune()
+        return taken
 
     def could_be_head(self, header: Header) -> bool:
         """Whether the branch that ends in this checked header has as much work as the head's."""
@@ -281,16 +263,7 @@ class Chain:
 
     def check_header(self, header: Header, now: int) -> None:
         """Check a header without taking it up; raises as `add_header`."""
-        if (why := self._invalid.get(header.id)) is not None:
-            raise Rejected(why.rule, why.detail)
-        if self.tree.get(header.id) is not None:
-            return
-        if header.previous in self._invalid:
-            raise Rejected(
-                Rule.PARENT_INVALID, f"builds on the refused block {display(header.previous)}"
-            )
-        check_clock(self.genesis, header, now)
-        self.tree.check(header)
+        self._intake.check(header, now)
 
     def add_block(self, block: Block, now: int) -> Entry:
         """Take up a block; `advance` validates it in full once it can become the head.
@@ -300,28 +273,22 @@ class Chain:
             Rejected: its header or form violates a rule; nothing of it is kept.
         """
         entry = self.tree.get(block.id)
-        if (
-            entry is not None
-            and block.id not in self._invalid
-            and not self._branches.is_bare(entry)
-        ):
+        if entry is not None and block.id not in self._invalid and self.served.block(block.id):
             return entry
         # Proof of work comes before signatures, which cost more to check than to forge. A bad
         # signature or transaction list may be the courier's, so it damns no header.
         self.check_header(block.header, now)
         check_form(self.genesis, block)
-        entry = self._take_header(block.header, now)
+        entry = self._intake.take(block.header, now)
         self._store.add_block(block, entry.height)
-        self._branches.block_came(entry)
-        self._note_lacking(block)
+        self._lacking.note(block)
         return entry
 
     def add_payload(self, payload: bytes) -> bytes:
         """Keep a payload that was asked for and checked against its update; returns its id."""
         name = content_id(payload)
         self._store.add_payload(name, payload)
-        for lacking in self._lacking.values():
-            lacking.discard(name)
+        self._lacking.came(name)
         return name
 
     def advance(self) -> tuple[HeadChange | None, list[Refusal]]:
@@ -333,7 +300,7 @@ class Chain:
             The move, if there was one, and the blocks that were found invalid on the way.
         """
         self._drop_refused()
-        refusals: list[Refusal] = []
+        refusals, self._foreseen = self._foreseen, []
         while (target := self._best_complete()) is not None:
             change, refusal = self._switch(target)
             if refusal is not None:
@@ -344,108 +311,166 @@ class Chain:
             self._drop_refused()
         return None, refusals
 
+    # What is let go, and taken over
+
+    @property
+    def floor(self) -> int:
+        """The height from which blocks are kept; 0 for all of them."""
+        return self._store.floor()
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether this is an archive: it lets nothing go, and validates from genesis on."""
+        return self._retention.blocks is None
+
+    def let_go(self) -> None:
+        """Let go of some of what need not be kept any more; to be called again and again."""
+        let_go(self._store, self.genesis, self._retention, self.head.height, self.final.height)
+
+    def join_at(self, snapshot: Snapshot) -> HeadChange:
+        """Go on from a state that was shown to be the chain's (`ledger.joining`).
+
+        Of the blocks that are left the change has those that are still kept.
+
+        Raises:
+            MissingDataError: its block is not here.
+        """
+        old, entry = self.head, snapshot.entry
+        block = self._block(entry)
+        leaving = list(self.tree.ascent(self._active.fork(entry), old))[::-1]
+        kept = tuple(self._block(left) for left in leaving if left.height >= self.floor)
+        change = HeadChange(old, entry, kept, ())
+        raw = encode_records(sorted(snapshot.records.items()))
+        self._store.join(
+            Joined(
+                block=block,
+                state=KeptState(entry.height, snapshot.root, raw),
+                records=snapshot.records,
+                parameters=[
+                    (m.root, to_bytes(p))
+                    for m, p in zip(snapshot.models, snapshot.parameters, strict=True)
+                ],
+            )
+        )
+        self._active.move(entry)
+        self._complete = None
+        self._note_lacking_beside()
+        self.state = self._state_at_head()
+        self.final = higher(self.final, self.state.records)
+        return change
+
     # How it is done
 
-    def _load(self) -> None:
-        orphans = []
-        for header in self._store.headers():
-            try:
-                self._branches.extend(self.tree.restore(header), bare=False)
-            except UnknownParentError:
-                # Bodies come in any order while catching up, headers are stored with them only:
-                # the power went before the parent came. Its peers still have it.
-                orphans.append(header.id)
-        active = self._store.active()
-        for block_id in orphans:
-            if block_id not in active:
-                self._store.drop_block(block_id)
-        for block_id in active:
-            entry = self.tree.get(block_id)
-            if entry is None or entry.parent is not self.head:
-                raise MissingDataError(
-                    f"the store's chain breaks above height {self.head.height}; "
-                    "it needs to be rebuilt"
-                )
-            self._active.append(entry)
-        self._note_lacking_beside()
+    def _stored_head(self) -> Entry:
+        head = self.tree.get(self._store.head())
+        if head is None:
+            raise MissingDataError("the header of the head is not in the store")
+        return head
+
+    def _has_block(self, entry: Entry) -> bool:
+        return entry.height == 0 or self._store.has_block(entry.id)
 
     def _note_lacking_beside(self) -> None:
         """Note the payloads that stored blocks beside the chain lack."""
-        for tip in self._branches:
-            for side in tip.lineage():
-                if self.is_active(side):
-                    break
-                if not self._branches.is_bare(side):
-                    self._note_lacking(self._block(side))
+        self._lacking.read_again(self._invalid)
+        self._complete = None
 
     def _state_at_head(self) -> State:
+        records = self._store.records
+        if records.get(finality.FINAL) is None:
+            if self.head.height:
+                raise MissingDataError("the store has no records of its chain")
+            self._store.found(genesis_records(self.genesis))
+        if self.floor and self._store.state_at(self.floor) is None:
+            raise MissingDataError("the state below the lowest kept block is not in the store")
         return State(
             entry=self.head,
-            accounts=self._store.accounts(),
+            records=records,
             models=self._block(self.head).coinbase.models,
             parameters=self.parameters_at(self.head),
-            counted=self._counted(self.head),
+            justified=finality.highest_justified(records).height,
         )
 
-    def _note_lacking(self, block: Block) -> None:
-        lacking = {u.payload for u in block.updates if not self._store.has_payload(u.payload)}
-        if lacking:
-            self._lacking[block.id] = lacking
-
     def _is_complete(self, entry: Entry) -> bool:
-        if self._branches.is_bare(entry):
-            return False
-        if not self._lacking.get(entry.id):
-            self._lacking.pop(entry.id, None)
-            return True
-        return False
+        return self._has_block(entry) and self._lacking.is_complete(entry.id)
+
+    def _fault_ahead(self, entry: Entry, block: Block, tip: Entry) -> Rejected | None:
+        """What is wrong with a block of the branch to `tip`, as far as it shows already.
+
+        All blocks of the branch below it are here.
+        """
+        branch = self.tree.ascent(self._active.fork(tip), entry)
+        blocks = (self._block(below) for below in branch)
+        return foresight.fault(self.genesis, self.state, entry, block, blocks)
 
     def _best_complete(self) -> Entry | None:
-        """The heaviest entry above the head's work whose whole branch is here, if any."""
+        """The best entry that the head could move to and whose whole branch is here, if any."""
         best: Entry | None = None
-        for tip in self._branches.heavier(self.head):
-            reached: Entry | None = None
-            for entry in branch(fork_point(self.head, tip), tip):
+        for tip in self._choice.candidates(self.state):
+            reached, above = self._ascent(tip)
+            for entry in above:
                 if not self._is_complete(entry):
                     break
                 reached = entry
-            if reached is not None and reached.work > (best or self.head).work:
+            if tip == self.tree.tip:
+                self._complete = self._active.fork(tip), reached
+            if (best is None or reached.work > best.work) and self._choice.could_win(
+                reached, self.state
+            ):
                 best = reached
         return best
 
+    def _ascent(self, tip: Entry) -> tuple[Entry, Iterator[Entry]]:
+        """A branch from where it leaves the chain, without the blocks that were found complete.
+
+        Returns:
+            An entry up to which it is complete, and the entries above that up to the tip.
+        """
+        fork = self._active.fork(tip)
+        if self._complete is not None and self._complete[0] == fork:
+            reached = self._complete[1]
+            if tip == self.tree.tip and self.tree.is_trunk(reached):
+                return reached, self.tree.ascent(reached, tip)
+        return fork, self.tree.ascent(fork, tip)
+
     def _switch(self, target: Entry) -> tuple[HeadChange | None, Refusal | None]:
-        """Go to `target`, or towards it, as far as its branch is valid if that is still heavier."""
+        """Go to `target`, or towards it, as far as its branch is valid if that is still better."""
         old = self.head
-        fork = fork_point(old, target)
-        leaving = branch(fork, old)[::-1]
-        state = self.state if fork is old else self._state_below(fork, leaving)
-        touched: set[bytes] = {
-            key for entry in leaving for key in self._store.undo(entry.id).before
-        }
+        fork = self._active.fork(target)
+        leaving = list(self.tree.ascent(fork, old))[::-1]
+        records = Overlay(self.state.records)
+        for entry in leaving:
+            records.put_back(self._store.undo(entry.id))
+        state = self._state_below(fork, records)
         joining: list[Connected] = []
-        entries: list[Entry] = []
+        states: list[KeptState] = []
         refusal = None
-        for entry in branch(fork, target):
+        for entry in self.tree.ascent(fork, target):
             block = self._block(entry)
+            if holds_state_root(entry.height):
+                raw = encode_records(records.under(b""))
+                states.append(KeptState(entry.height - 1, content_id(raw), raw))
+            records.begin()
             try:
-                state, joined = self._connect(state, entry, block)
+                state, joined = self._connect(state, records, entry, block)
             except Rejected as rejected:
+                records.roll_back()
                 # Payloads are stored under their true name: this one changed on our own disk.
                 if not self._forget_altered_payloads(block):
                     # Without its traceback, which would hold on to the state of the whole branch.
                     refusal = Refusal(entry, Rejected(rejected.rule, rejected.detail))
                 break
             joining.append(joined)
-            entries.append(entry)
-            touched.update(joined.undo.before)
             if len(joining) > PARAMETERS_KEPT:
                 # A branch of days is not held in memory with all its parameters.
                 joining[-PARAMETERS_KEPT - 1] = replace(
                     joining[-PARAMETERS_KEPT - 1], parameters=()
                 )
-            if state.entry.work > old.work and len(joining) >= LONGEST_MOVE:
+            if len(joining) >= LONGEST_MOVE and state.rank > self.state.rank:
                 break
-        if state.entry.work <= old.work:
+        if state.rank <= self.state.rank:
+            if state.entry == target:
+                self._choice.beaten(target)
             return None, refusal
         if len(joining) > PARAMETERS_KEPT:
             # Those of the new head stay at hand, also if no block of late has changed them.
@@ -462,17 +487,20 @@ class Chain:
             disconnected=tuple(self._block(entry) for entry in leaving),
             connected=tuple(joined.block for joined in joining),
         )
+        final = higher(self.final, records)
         self._store.switch(
             Switch(
                 height=fork.height,
                 disconnected=[entry.id for entry in leaving],
                 connected=joining,
-                accounts={key: state.accounts.get(key, EMPTY) for key in touched},
+                records=records.changes,
+                states=states,
+                final=final,
             )
         )
-        del self._active[fork.height + 1 :]
-        self._active.extend(entries)
-        self.state = state
+        self._active.move(state.entry)
+        self.final = final
+        self.state = replace(state, records=self._store.records)
         return change, refusal
 
     def _forget_altered_payloads(self, block: Block) -> bool:
@@ -492,83 +520,51 @@ class Chain:
             self._note_lacking_beside()
         return altered
 
-    def _connect(self, state: State, entry: Entry, block: Block) -> tuple[State, Connected]:
-        effect = connect(self.genesis, state, block, self.tree.get, self._payload)
-        changed = [
-            (m.root, to_bytes(p))
-            for m, p in zip(effect.models, effect.parameters, strict=True)
-            if m.updates
-        ]
-        new = State(
-            entry=entry,
-            accounts=applied(state.accounts, effect.accounts),
-            models=effect.models,
-            parameters=effect.parameters,
-            counted=self._counted(entry),
+    def _connect(
+        self, state: State, records: Overlay, entry: Entry, block: Block
+    ) -> tuple[State, Connected]:
+        models, parameters = connect(
+            self.genesis, state, records, block, lookup=self.tree.get, payload=self._payload
         )
-        return new, Connected(block, effect.undo, changed)
+        changed = [
+            (m.root, to_bytes(p)) for m, p in zip(models, parameters, strict=True) if m.updates
+        ]
+        justified = finality.highest_justified(records).height
+        new = State(entry, records, models, parameters, justified)
+        return new, Connected(block, records.undo(), changed)
 
-    def _state_below(self, fork: Entry, leaving: Iterable[Entry]) -> State:
-        accounts = self.state.accounts
-        for entry in leaving:
-            accounts = applied(accounts, self._store.undo(entry.id).before)
-        return replace(
-            self.state,
+    def _state_below(self, fork: Entry, records: Overlay) -> State:
+        """The state at an ancestor of the head, whose records these are."""
+        if fork == self.head:
+            return replace(self.state, records=records)
+        return State(
             entry=fork,
-            accounts=accounts,
+            records=records,
             models=self._block(fork).coinbase.models,
             parameters=self.parameters_at(fork),
-            counted=self._counted(fork),
+            justified=finality.highest_justified(records).height,
         )
 
-    def _counted(self, entry: Entry) -> frozenset[Once]:
-        """The updates that a child of `entry` could repeat."""
-        counted: set[Once] = set()
-        for ancestor, _ in zip(entry.lineage(), self.genesis.discounts[1:], strict=False):
-            counted |= self._once_in(ancestor)
-        return frozenset(counted)
-
-    def _once_in(self, entry: Entry) -> frozenset[Once]:
-        if entry.id not in self._once:
-            if len(self._once) > 4 * len(self.genesis.discounts) + 64:
-                self._once.clear()  # a cache of the last blocks; what is needed comes back
-            self._once[entry.id] = frozenset(u.once for u in self._block(entry).updates)
-        return self._once[entry.id]
+    def _highest_endorsed(self, entry: Entry) -> int:
+        return max((e.target_height for e in self._block(entry).endorsements), default=0)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Mark a block and all that build on it invalid; their bodies are dropped afterwards."""
-        for entry in self._branches.cut(refusal.entry):
-            self._invalid[entry.id] = (
-                refusal.rejected
-                if entry is refusal.entry
-                else Rejected(Rule.PARENT_INVALID, f"builds on {display(refusal.entry.id)}")
-            )
-            self._lacking.pop(entry.id, None)
-            self._refused.append(entry.id)
+        builds_on_it = Rejected(Rule.PARENT_INVALID, f"builds on {display(refusal.entry.id)}")
+        for name in self._branches.cut(refusal.entry):
+            self._invalid[name] = builds_on_it
+            self._lacking.forget(name)
+            self._refused.append(name)
+        self._invalid[refusal.entry.id] = refusal.rejected
+        while len(self._invalid) > REFUSED_REMEMBERED:
+            del self._invalid[next(iter(self._invalid))]
+        self._complete = None
 
     def _drop_refused(self) -> None:
         """Forget the bodies of refused blocks; what a full disk prevents is done the next time."""
         while self._refused:
             self._store.drop_block(self._refused[-1])
             self._refused.pop()
-
-    def _kept_parameters(self, entry: Entry) -> tuple[Fixed, ...] | None:
-        if entry is self.tree.root:
-            return self._genesis_parameters
-        kept = []
-        states = self._block(entry).coinbase.models
-        for model, state, initial in zip(
-            self.genesis.models, states, self._genesis_parameters, strict=True
-        ):
-            data = self._store.parameters(state.root)
-            # A bit that the disk has flipped would split this node from its ward: computed anew.
-            if data is not None and content_id(data) == state.root:
-                kept.append(from_bytes(data, model.parameters))
-            elif state.root.hex() == model.root:
-                kept.append(initial)
-            else:
-                return None
-        return tuple(kept)
 
     def _block(self, entry: Entry) -> Block:
         block = self.block(entry.id)

@@ -2,9 +2,9 @@
 
 aserti3-2d derives every target from one anchor at the start of the chain. Here each block is
 the anchor of the next one. While the target stays below its limit the steps telescope and give
-the same targets; when the limit cuts one off, the cut is forgotten. A ward that was switched
-off for a month therefore has some hundred quick blocks on its way from the limit back to its
-pace (docs/ledger.md), where a fixed anchor would call for a month of them.
+the same targets; what the limit cuts off, or a long pause has more than two half-lives
+(`Genesis.longest_step`), is forgotten. A ward that was switched off for a month therefore has some
+forty quick blocks (docs/difficulty.md), where a fixed anchor would call for a month of them.
 """
 
 _POLYNOMIAL = (195_766_423_245_049, 971_821_376, 5_127)

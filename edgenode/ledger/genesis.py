@@ -6,12 +6,14 @@ a genesis block share every rule, and a node of another ward is known by its fir
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from edgenode.learning.aggregation import DISCOUNT_ONE, WEIGHT_SUM_LIMIT, AggregationRule
 from edgenode.learning.update_codec import Codec
-from edgenode.ledger.block import Block
+from edgenode.ledger.block import ENDORSEMENTS_LIMIT, TRANSFERS_LIMIT, UPDATES_LIMIT, Block
+from edgenode.ledger.enrolment import AUTHORITIES_LIMIT
 from edgenode.ledger.header import HEADER_VERSION, Header
 from edgenode.ledger.keys import NOBODY, SIGNATURE_BYTES, is_public_key
 from edgenode.ledger.target import TargetError, expand
@@ -23,14 +25,17 @@ from edgenode.ledger.transaction import (
     leaf,
 )
 
-GENESIS_FORMAT = 1
+GENESIS_FORMAT = 2
 
 PARAMETERS_LIMIT = 1 << 22
 """Parameters of one model: 16 MiB as integers, more than a Pi 3 trains in a round."""
 
-UPDATES_LIMIT = 64
-TRANSFERS_LIMIT = 256
 DISCOUNTS_LIMIT = 64
+SHARE_WINDOW_LIMIT = 1024
+CHECKPOINT_INTERVALS = (2, 1024)
+MEMBERS_LIMIT = 4096
+"""Members of one ward: the boxes of a large hospital. It bounds what a quorum costs to count."""
+
 NAME_LIMIT = 64
 
 
@@ -63,6 +68,14 @@ class Member:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Somebody who, with others, enrols and revokes members; `key` as a member's."""
+
+    name: str
+    key: str
+
+
 @dataclass(frozen=True)
 class Genesis:
     """The constants. Times in seconds, targets in compact form."""
@@ -73,17 +86,37 @@ class Genesis:
     half_life: int
     target_limit: int
     target_start: int
+    min_spacing: int
+    share_window: int
+    share_rest: int
     future_bound: int
     subsidy: int
+    contributors_percent: int
     updates_per_block: int
     transfers_per_block: int
     examples_cap: int
     discounts: tuple[int, ...]
+    checkpoint_interval: int
+    endorsements_per_block: int
     models: tuple[Model, ...]
     members: tuple[Member, ...]
+    authorities: tuple[Authority, ...]
+    authority_quorum: int
 
     def __post_init__(self) -> None:
         _check(self)
+
+    @cached_property
+    def header_constants(self) -> tuple[bytes, int, int, int, int, int]:
+        """What the rules of headers take from genesis, as the native code takes it."""
+        return (
+            self.limit.to_bytes(32, "little"),
+            self.target_start,
+            self.spacing,
+            self.half_life,
+            self.longest_step,
+            self.future_bound,
+        )
 
     @cached_property
     def canonical(self) -> bytes:
@@ -100,8 +133,9 @@ class Genesis:
             height=0,
             extranonce=bytes(EXTRANONCE_BYTES),
             miner=NOBODY,
-            reward=0,
+            payouts=(),
             models=tuple(ModelState(0, 0, 0, bytes.fromhex(m.root)) for m in self.models),
+            state=b"",
         )
         header = Header(
             version=HEADER_VERSION,
@@ -123,9 +157,18 @@ class Genesis:
         """The easiest target as a number."""
         return expand(self.target_limit)
 
+    @property
+    def longest_step(self) -> int:
+        """Seconds between two blocks that count at most for the difficulty.
+
+        A pause of a night says nothing of the hash rate; and no less than what a forged stamp can
+        add to a short interval.
+        """
+        return 2 * max(self.half_life, self.future_bound)
+
     @cached_property
     def member_keys(self) -> frozenset[bytes]:
-        """Public keys of the members, 32 bytes each."""
+        """Public keys of the members that the ward was founded with, 32 bytes each."""
         return frozenset(bytes.fromhex(member.key) for member in self.members)
 
     def model_index(self, name: str) -> int:
@@ -151,8 +194,15 @@ def _check(genesis: Genesis) -> None:
     within("time", 0, 2**32 - 1)
     within("spacing", 1, 86_400)
     within("half_life", genesis.spacing, 100 * 86_400)
+    within("min_spacing", 0, genesis.spacing)
+    within("share_window", 1, SHARE_WINDOW_LIMIT)
     within("future_bound", 1, 86_400)
+    # A pause that a stamp from the future could skip would be none.
+    within("share_rest", genesis.future_bound + 1, 10 * 86_400)
     within("subsidy", 0, 2**31)  # with 2^32 blocks all coins still fit 64 bits
+    within("contributors_percent", 0, 100)
+    within("checkpoint_interval", *CHECKPOINT_INTERVALS)
+    within("endorsements_per_block", 1, ENDORSEMENTS_LIMIT)
     within("updates_per_block", 1, UPDATES_LIMIT)
     within("transfers_per_block", 0, TRANSFERS_LIMIT)
     within("examples_cap", 1, 2**32 - 1)
@@ -170,12 +220,37 @@ def _check(genesis: Genesis) -> None:
     _unique("model name", [model.name for model in genesis.models])
     if not genesis.members:
         raise GenesisError("a ward has at least one member; add a [[member]] with its key")
-    for member in genesis.members:
-        _check_name("member name", member.name)
-        if not is_public_key(_hex(f"key of member {member.name}", member.key, 32)):
-            raise GenesisError(f"the key of member {member.name} is no Ed25519 public key")
-    _unique("member name", [member.name for member in genesis.members])
-    _unique("member key", [member.key for member in genesis.members])
+    _check_keys("member", genesis.members)
+    if len(genesis.members) > (limit := members_limit(genesis)):
+        raise GenesisError(
+            f"{len(genesis.members)} members, not up to {limit}: a ward has at most "
+            f"{MEMBERS_LIMIT}, and the endorsements of more than two thirds of them must find "
+            f"room in {genesis.checkpoint_interval} blocks (checkpoint_interval) of "
+            f"{genesis.endorsements_per_block} each (endorsements_per_block)"
+        )
+    _check_keys("authority", genesis.authorities)
+    if len(genesis.authorities) > AUTHORITIES_LIMIT:
+        raise GenesisError(f"a ward has at most {AUTHORITIES_LIMIT} authorities")
+    # Without authorities nobody can be enrolled, and a quorum means nothing.
+    within("authority_quorum", min(1, len(genesis.authorities)), len(genesis.authorities))
+
+
+def members_limit(genesis: Genesis) -> int:
+    """The most members that a ward may have: a quorum of them fits in a checkpoint's blocks.
+
+    With more, nothing would become final any more, so nobody could be revoked either.
+    """
+    heard = genesis.checkpoint_interval * genesis.endorsements_per_block
+    return min(MEMBERS_LIMIT, (3 * heard - 1) // 2)
+
+
+def _check_keys(what: str, listed: Sequence[Member | Authority]) -> None:
+    for entry in listed:
+        _check_name(f"{what} name", entry.name)
+        if not is_public_key(_hex(f"key of {what} {entry.name}", entry.key, 32)):
+            raise GenesisError(f"the key of {what} {entry.name} is no Ed25519 public key")
+    _unique(f"{what} name", [entry.name for entry in listed])
+    _unique(f"{what} key", [entry.key for entry in listed])
 
 
 def _check_targets(genesis: Genesis) -> None:
@@ -211,8 +286,13 @@ def _check_model(model: Model) -> None:
     _hex(f"graph of model {model.name}", model.graph, 32)
 
 
+def is_name(name: str) -> bool:
+    """Whether this may be the name of a ward, model, member or authority."""
+    return 0 < len(name) <= NAME_LIMIT and name.isascii() and name.isprintable()
+
+
 def _check_name(field: str, name: str) -> None:
-    if not (0 < len(name) <= NAME_LIMIT and name.isascii() and name.isprintable()):
+    if not is_name(name):
         raise GenesisError(f"{field} must be 1 to {NAME_LIMIT} printable ASCII characters")
 
 
@@ -227,6 +307,8 @@ def _hex(field: str, text: str, length: int) -> bytes:
 
 
 def _unique(field: str, values: list[str]) -> None:
+    seen: set[str] = set()
     for value in values:
-        if values.count(value) > 1:
+        if value in seen:
             raise GenesisError(f"{field} {value} occurs twice")
+        seen.add(value)

@@ -5,7 +5,14 @@ from typing import Any
 
 from edgenode.learning.aggregation import AggregationRule
 from edgenode.learning.update_codec import Codec
-from edgenode.ledger.genesis import GENESIS_FORMAT, Genesis, GenesisError, Member, Model
+from edgenode.ledger.genesis import (
+    GENESIS_FORMAT,
+    Authority,
+    Genesis,
+    GenesisError,
+    Member,
+    Model,
+)
 
 # The integers that TOML promises; longer ones cannot always be shown.
 _INTEGERS = range(-(1 << 63), 1 << 63)
@@ -36,6 +43,7 @@ def parse_genesis(text: str) -> Genesis:
     clock = top.table("clock")
     reward = top.table("reward")
     updates = top.table("updates")
+    finality = top.table("finality")
     genesis = Genesis(
         name=top.text("name"),
         time=top.integer("time"),
@@ -43,16 +51,24 @@ def parse_genesis(text: str) -> Genesis:
         half_life=work.integer("half_life"),
         target_limit=work.compact("limit"),
         target_start=work.compact("start"),
+        min_spacing=work.integer("min_spacing"),
+        share_window=work.integer("share_window"),
+        share_rest=work.integer("share_rest"),
         future_bound=clock.integer("future_bound"),
         subsidy=reward.integer("subsidy"),
+        contributors_percent=reward.integer("contributors_percent"),
         updates_per_block=updates.integer("per_block"),
         transfers_per_block=updates.integer("transfers_per_block"),
         examples_cap=updates.integer("examples_cap"),
         discounts=updates.integers("discounts"),
+        checkpoint_interval=finality.integer("checkpoint_interval"),
+        endorsements_per_block=finality.integer("endorsements_per_block"),
         models=tuple(_model(table) for table in top.tables("model")),
-        members=tuple(_member(table) for table in top.tables("member")),
+        members=tuple(Member(*_named_key(table)) for table in top.tables("member")),
+        authorities=tuple(Authority(*_named_key(t)) for t in top.tables("authority", missing=True)),
+        authority_quorum=top.integer("authority_quorum"),
     )
-    for table in (work, clock, reward, updates, top):
+    for table in (work, clock, reward, updates, finality, top):
         table.finish()
     return genesis
 
@@ -66,18 +82,25 @@ def format_genesis(genesis: Genesis) -> str:
 format = {GENESIS_FORMAT}
 name = "{_escaped(genesis.name)}"
 time = {genesis.time}  # Unix seconds of the genesis block
+authority_quorum = {genesis.authority_quorum}  # authorities that enrol or revoke a member together
 
 [proof_of_work]
 spacing = {genesis.spacing}  # seconds between blocks, on average
 half_life = {genesis.half_life}  # seconds behind schedule that double the target
 limit = "0x{genesis.target_limit:08x}"  # easiest target, compact form
 start = "0x{genesis.target_start:08x}"  # target of the first blocks
+min_spacing = {genesis.min_spacing}  # seconds after a block in which the ward's miners rest
+# Of the last share_window blocks no member makes more than twice an even share, unless its next
+# one is share_rest seconds younger than the one before it.
+share_window = {genesis.share_window}
+share_rest = {genesis.share_rest}
 
 [clock]
 future_bound = {genesis.future_bound}  # seconds that a block may be ahead of a node's clock
 
 [reward]
-subsidy = {genesis.subsidy}  # coins to the member who mines a block, besides the fees
+subsidy = {genesis.subsidy}  # new coins of a block, besides the fees
+contributors_percent = {genesis.contributors_percent}  # of them, to those whose updates it counts
 
 [updates]
 per_block = {genesis.updates_per_block}
@@ -86,6 +109,10 @@ examples_cap = {genesis.examples_cap}  # examples that one update may claim
 # Weight, in 1/256, of an update whose base is 0, 1, 2 ... blocks behind the block's parent;
 # one that is older than the list is refused.
 discounts = {list(genesis.discounts)}
+
+[finality]
+checkpoint_interval = {genesis.checkpoint_interval}  # blocks between those that members endorse
+endorsements_per_block = {genesis.endorsements_per_block}
 """
     ]
     parts += [
@@ -103,11 +130,12 @@ graph = "{model.graph}"  # SHA-256 of the TFLite file
     ]
     parts += [
         f"""
-[[member]]
-name = "{_escaped(member.name)}"
-key = "{member.key}"
+[[{table}]]
+name = "{_escaped(entry.name)}"
+key = "{entry.key}"
 """
-        for member in genesis.members
+        for table, listed in (("member", genesis.members), ("authority", genesis.authorities))
+        for entry in listed
     ]
     return "".join(parts)
 
@@ -136,10 +164,10 @@ def _model(table: "_Table") -> Model:
     return model
 
 
-def _member(table: "_Table") -> Member:
-    member = Member(name=table.text("name"), key=table.text("key"))
+def _named_key(table: "_Table") -> tuple[str, str]:
+    name, key = table.text("name"), table.text("key")
     table.finish()
-    return member
+    return name, key
 
 
 class _Table:
@@ -186,7 +214,9 @@ class _Table:
     def table(self, key: str) -> "_Table":
         return _Table(f"[{key}]", self._take(key, dict, "a table"))
 
-    def tables(self, key: str) -> list["_Table"]:
+    def tables(self, key: str, *, missing: bool = False) -> list["_Table"]:
+        if missing and key not in self._left:
+            return []
         entries = self._take(key, list, f"written as [[{key}]]")
         if any(type(entry) is not dict for entry in entries):
             raise GenesisError(f"{key} must be written as [[{key}]]")

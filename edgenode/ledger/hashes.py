@@ -26,8 +26,9 @@ def hash160(data: bytes) -> bytes:
 
 def piece_hashes(data: bytes) -> list[bytes]:
     """SHA-256 of each piece of at most `PIECE_BYTES`, in order; empty for empty data."""
+    view = memoryview(data)  # slices of which are no copies
     return [
-        hashlib.sha256(data[start : start + PIECE_BYTES]).digest()
+        hashlib.sha256(view[start : start + PIECE_BYTES]).digest()
         for start in range(0, len(data), PIECE_BYTES)
     ]
 

@@ -1,6 +1,7 @@
 """The 80-byte block header: Bitcoin's fields in Bitcoin's order."""
 
 import struct
+from array import array
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,8 +10,10 @@ from edgenode.ledger.hashes import sha256d
 
 HEADER_BYTES = 80
 HEADER_VERSION = 1
+ID_BYTES = 32
 
 _LAYOUT = struct.Struct("<I32s32sIII")
+_TIME = struct.Struct("<68xI8x")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,19 @@ class Header:
             raise MalformedError(f"a header has {HEADER_BYTES} bytes, not {len(data)}")
         return cls(*_LAYOUT.unpack(data))
 
+    @classmethod
+    def hashed(cls, data: bytes, block_id: bytes) -> "Header":
+        """Parse 80 bytes whose id was computed already; raises as `decode`."""
+        header = cls.decode(data)
+        header.__dict__["id"] = block_id  # where the cached property looks first
+        return header
+
     @cached_property
     def id(self) -> bytes:
         """SHA-256d of the header, 32 bytes in internal order."""
         return sha256d(self.encode())
+
+
+def header_times(headers: bytes) -> "array[int]":
+    """The times of headers of 80 bytes, in Unix seconds."""
+    return array("I", [time for (time,) in _TIME.iter_unpack(headers)])

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from edgenode.ledger import block_share
+from edgenode.ledger.accounts import may_be_paid
 from edgenode.ledger.block import Block, sign_block
 from edgenode.ledger.genesis import Genesis
 from edgenode.ledger.hashes import sha256d
 from edgenode.ledger.header import HEADER_VERSION, Header
-from edgenode.ledger.headers import Entry, expected_target
+from edgenode.ledger.headers import Entry, earliest_time, expected_target
 from edgenode.ledger.keys import MemberKey
 from edgenode.ledger.merkle import first_leaf_branch, fold
+from edgenode.ledger.records import state_root
+from edgenode.ledger.rewards import contributions, miners_part, split
 from edgenode.ledger.target import expand
 from edgenode.ledger.transaction import (
     EXTRANONCE_BYTES,
@@ -18,9 +22,10 @@ from edgenode.ledger.transaction import (
     Transaction,
     Transfer,
     Update,
+    holds_state_root,
     leaf,
 )
-from edgenode.ledger.validation import State, evolve
+from edgenode.ledger.validation import State, base_age, evolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +95,38 @@ def build_template(
     now: int,
     lookup: Callable[[bytes], Entry | None],
     payload: Callable[[bytes], bytes],
+    shared: Sequence[tuple[bytes, int]] = (),
 ) -> Template:
-    """A template on top of `state` that pays `miner` (public key).
+    """A template on top of `state` that pays `miner` (public key), or by weight also others.
 
     The transactions must be valid in this order on top of `state`, as the mempool selects
-    them. `now` is this node's clock in Unix seconds.
+    them. `now` is this node's clock in Unix seconds; `shared` are at most `PAYOUTS_LIMIT` − 1
+    public keys with weights, which the miner's reward is split by. What would not open an account
+    stays with the miner.
     """
     fees = sum(t.fee for t in transactions if isinstance(t, Transfer))
     updates = [t for t in transactions if isinstance(t, Update)]
-    models, _ = evolve(genesis, state, updates, lookup, payload)
+    aged = [(u, base_age(genesis, u.base, state.entry, lookup)) for u in updates]
+    models, _ = evolve(genesis, state.models, state.parameters, aged, payload)
+    reward = miners_part(genesis, fees, contributions(genesis, updates))
+    height = state.entry.height + 1
     coinbase = Coinbase(
-        height=state.entry.height + 1,
+        height=height,
         extranonce=bytes(EXTRANONCE_BYTES),
         miner=miner,
-        reward=genesis.subsidy + fees,
+        payouts=tuple(
+            split(
+                reward,
+                miner,
+                shared,
+                lambda key, amount: may_be_paid(genesis, state.records, key, amount),
+            )
+        ),
         models=models,
+        state=state_root(state.records) if holds_state_root(height) else b"",
     )
     raw = coinbase.encode()
+    unhurried = block_share.earliest(genesis, state.records, miner, state.entry.header.time)
     work = Work(
         height=coinbase.height,
         version=HEADER_VERSION,
@@ -114,7 +134,7 @@ def build_template(
         coinbase_head=raw[:EXTRANONCE_OFFSET],
         coinbase_tail=raw[EXTRANONCE_OFFSET + EXTRANONCE_BYTES :],
         branch=tuple(first_leaf_branch([leaf(coinbase), *map(leaf, transactions)])),
-        time=max(now, state.entry.median_time_past() + 1),
-        target=expected_target(genesis, state.entry),
+        time=max(now, earliest_time(genesis, state.entry, lookup), unhurried),
+        target=expected_target(genesis, state.entry, lookup),
     )
     return Template(coinbase, tuple(transactions), work)

@@ -1,27 +1,31 @@
-"""Transactions: coinbase, update and transfer. Their layouts stand in docs/ledger.md."""
+"""All transactions, those with coins among them here. Their layouts stand in docs/ledger.md."""
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
-from functools import cached_property
 
 from edgenode.ledger.encoding import MalformedError, Reader, u8, u16, u32, u64
-from edgenode.ledger.hashes import hash160, sha256d
+from edgenode.ledger.endorsement import Endorsement
+from edgenode.ledger.enrolment import Enrolment, Revocation
+from edgenode.ledger.hashes import sha256d
 from edgenode.ledger.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, MemberKey, verify
+from edgenode.ledger.transaction_kind import Identified, Kind
 
 EXTRANONCE_BYTES = 8
 EXTRANONCE_OFFSET = 5
 """Where a coinbase's extranonce starts: after kind and height, so that a miner can splice it."""
 
 MODELS_LIMIT = 8
-"""Models of one ward; with it a coinbase stays below one datagram (54 + 8·46 bytes)."""
+"""Models of one ward; with it a coinbase stays below one datagram."""
+
+PAYOUTS_LIMIT = 12
+"""Keys that a coinbase pays: a pool's best workers; with it a coinbase stays below one datagram."""
+
+STATE_INTERVAL = 128
+"""A coinbase at every 128th height commits to the state, for those who join there."""
 
 
-class Kind(IntEnum):
-    """The first byte of a transaction. 3 and 4 are kept for enrolment and revocation."""
-
-    COINBASE = 0
-    UPDATE = 1
-    TRANSFER = 2
+def holds_state_root(height: int) -> bool:
+    """Whether the coinbase at this height commits to the state after its parent."""
+    return height > 0 and height % STATE_INTERVAL == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +43,24 @@ class ModelState:
 
 
 @dataclass(frozen=True)
-class Coinbase:
-    """First transaction of a block: who mined it, for what reward, with what aggregates."""
+class Coinbase(Identified):
+    """First transaction of a block: who mined it, who is paid, with what aggregates.
+
+    `payouts` are public keys with coins, `state` the root of the records after the parent at
+    every `STATE_INTERVAL`th height, empty at others.
+    """
 
     height: int
     extranonce: bytes
     miner: bytes
-    reward: int
+    payouts: tuple[tuple[bytes, int], ...]
     models: tuple[ModelState, ...]
+    state: bytes
+
+    @property
+    def reward(self) -> int:
+        """All coins that are paid out."""
+        return sum(amount for _, amount in self.payouts)
 
     def encode(self) -> bytes:
         """The raw bytes."""
@@ -56,9 +70,11 @@ class Coinbase:
                 u32(self.height),
                 self.extranonce,
                 self.miner,
-                u64(self.reward),
+                u8(len(self.payouts)),
+                *(key + u64(amount) for key, amount in self.payouts),
                 u8(len(self.models)),
                 *(u32(m.round) + u16(m.updates) + u64(m.examples) + m.root for m in self.models),
+                self.state,
             )
         )
 
@@ -68,7 +84,13 @@ class Coinbase:
         height = reader.u32("coinbase height")
         extranonce = reader.take(EXTRANONCE_BYTES, "extranonce")
         miner = reader.take(PUBLIC_KEY_BYTES, "miner's key")
-        reward = reader.u64("reward")
+        count = reader.u8("number of payouts")
+        if count > PAYOUTS_LIMIT:
+            raise MalformedError(f"{count} payouts in a coinbase; the limit is {PAYOUTS_LIMIT}")
+        payouts = tuple(
+            (reader.take(PUBLIC_KEY_BYTES, "payee's key"), reader.u64("payout"))
+            for _ in range(count)
+        )
         count = reader.u8("number of models")
         if count > MODELS_LIMIT:
             raise MalformedError(f"{count} models in a coinbase; the limit is {MODELS_LIMIT}")
@@ -81,16 +103,12 @@ class Coinbase:
             )
             for _ in range(count)
         )
-        return cls(height, extranonce, miner, reward, models)
-
-    @cached_property
-    def id(self) -> bytes:
-        """RIPEMD-160(SHA-256(raw)), 20 bytes."""
-        return hash160(self.encode())
+        state = reader.take(32, "state root") if holds_state_root(height) else b""
+        return cls(height, extranonce, miner, payouts, models, state)
 
 
 @dataclass(frozen=True)
-class Update:
+class Update(Identified):
     """A member's client update: Δ relative to the parameters at the block `base`.
 
     The differences themselves are the payload, named by its content id and length in bytes.
@@ -134,11 +152,6 @@ class Update:
             signature=reader.take(SIGNATURE_BYTES, "signature"),
         )
 
-    @cached_property
-    def id(self) -> bytes:
-        """RIPEMD-160(SHA-256(raw)), 20 bytes."""
-        return hash160(self.encode())
-
     def signed(self, key: MemberKey, ward: bytes) -> "Update":
         """This update under the member's signature, which holds in one ward only."""
         return replace(self, signature=key.sign(b"edgenode update" + ward + self._unsigned()))
@@ -154,7 +167,7 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Transfer:
+class Transfer(Identified):
     """Moves `amount` from sender to recipient and `fee` to the miner.
 
     `sequence` counts the sender's transfers from 0, so that each happens once, in order.
@@ -195,11 +208,6 @@ class Transfer:
             signature=reader.take(SIGNATURE_BYTES, "signature"),
         )
 
-    @cached_property
-    def id(self) -> bytes:
-        """RIPEMD-160(SHA-256(raw)), 20 bytes."""
-        return hash160(self.encode())
-
     def signed(self, key: MemberKey, ward: bytes) -> "Transfer":
         """This transfer under the sender's signature, which holds in one ward only."""
         return replace(self, signature=key.sign(b"edgenode transfer" + ward + self._unsigned()))
@@ -209,10 +217,11 @@ class Transfer:
         return verify(self.sender, b"edgenode transfer" + ward + self._unsigned(), self.signature)
 
 
-Transaction = Coinbase | Update | Transfer
+Transaction = Coinbase | Update | Transfer | Enrolment | Revocation | Endorsement
 
-TRANSACTION_BYTES_LIMIT = 512
-"""Above the longest transaction, a coinbase with `MODELS_LIMIT` models (422 bytes)."""
+TRANSACTION_BYTES_LIMIT = 1024
+"""Above the longest, a coinbase of `MODELS_LIMIT` models and `PAYOUTS_LIMIT` payouts (927 bytes)
+and an enrolment by `AUTHORITIES_LIMIT` authorities (887); below one datagram."""
 
 
 def decode_transaction(data: bytes) -> Transaction:
@@ -231,6 +240,12 @@ def decode_transaction(data: bytes) -> Transaction:
             transaction = Update.read(reader)
         case Kind.TRANSFER:
             transaction = Transfer.read(reader)
+        case Kind.ENROLMENT:
+            transaction = Enrolment.read(reader)
+        case Kind.REVOCATION:
+            transaction = Revocation.read(reader)
+        case Kind.ENDORSEMENT:
+            transaction = Endorsement.read(reader)
         case _:
             raise MalformedError(f"transaction kind {kind} is unknown")
     reader.finish(f"{Kind(kind).name.lower()} transaction")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 # Short enough that new work is noticed within a fraction of the 200 ms that are promised, long
 # enough that Python between two slices costs less than a thousandth.
@@ -31,6 +32,33 @@ class SlicePacer:
 def rest(seconds: float, share: float) -> float:
     """Seconds to rest after hashing for `seconds`, so that hashing takes `share` of the time."""
     return seconds * (1 - share) / share
+
+
+class RestDebt:
+    """The rest that a thread owes for what it hashed, whatever becomes of the work meanwhile.
+
+    All time in which it does not hash pays it back: also a wait for work, or for the node's answer.
+    """
+
+    def __init__(self, share: float, clock: Callable[[], float]) -> None:
+        """Owe nothing yet.
+
+        Args:
+            share: Fraction of the time to spend hashing, above 0, at most 1.
+            clock: Tells the seconds since some fixed moment.
+        """
+        self._share = share
+        self._clock = clock
+        self._until = clock()
+
+    def worked(self, seconds: float) -> None:
+        """Take note that the thread has hashed for so long, up to now."""
+        self._until = max(self._until, self._clock()) + rest(seconds, self._share)
+
+    @property
+    def owed(self) -> float:
+        """Seconds to rest from now on before it hashes again; 0 for none."""
+        return max(0.0, self._until - self._clock())
 
 
 class RateMeter:

@@ -13,33 +13,42 @@ LONGEST_RETRY = 60.0
 """Seconds between knocks at a door that stays shut: one datagram a minute costs nothing, and a
 box that was switched on is found within one."""
 
+SEED_TIME = 86_400.0
+"""Seconds for which what a seed's name stood for last stays a seed: a resolver may be away that
+long, while a box that gets a new address each day must not fill memory."""
+
 SHUN_TIME = 600.0
 """Seconds for which an address is left alone after a fault that only its owner can have made."""
 
 
 @dataclass(slots=True)
 class _Door:
-    seed: bool
+    seed_until: float
     knock_at: float
     retry: float = FIRST_RETRY
 
 
 class AddressBook:
-    """Sync addresses with the time of the next attempt; seeds are never forgotten."""
+    """Sync addresses with the time of the next attempt; seeds are not forgotten."""
 
     def __init__(self, seeds: Iterable[Address], now: float) -> None:
-        self._doors = {address: _Door(seed=True, knock_at=now) for address in seeds}
+        self._doors = {address: _Door(float("inf"), now) for address in seeds}
         self._shunned: dict[Address, float] = {}
 
     def add_seed(self, address: Address, now: float) -> None:
-        """Add an address that is never forgotten; known ones stay as they are."""
-        door = self._doors.setdefault(address, _Door(seed=True, knock_at=now))
-        door.seed = True
+        """Add an address that is a seed for a day, unless it is said again."""
+        door = self._doors.setdefault(address, _Door(now, now))
+        door.seed_until = max(door.seed_until, now + SEED_TIME)
+
+    def is_seed(self, address: Address, now: float) -> bool:
+        """Whether an address is a seed."""
+        door = self._doors.get(address)
+        return door is not None and door.seed_until > now
 
     def learn(self, address: Address, now: float) -> None:
         """Note an address that somebody told us; full books take no more."""
         if address.port and address not in self._doors and len(self._doors) < BOOK_LIMIT:
-            self._doors[address] = _Door(seed=False, knock_at=now)
+            self._doors[address] = _Door(float("-inf"), now)
 
     def reached(self, address: Address, now: float) -> None:
         """A session stands at this address: when it ends, knock again soon."""
@@ -75,7 +84,7 @@ class AddressBook:
             if not self.is_shunned(address, now):
                 knock.append(address)
             door.knock_at = now + door.retry
-            if door.retry >= LONGEST_RETRY and not door.seed:
+            if door.retry >= LONGEST_RETRY and door.seed_until <= now:
                 # Told by somebody and never there: after a minute it makes room.
                 del self._doors[address]
             door.retry = min(LONGEST_RETRY, 2 * door.retry)

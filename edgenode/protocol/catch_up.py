@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgenode.ledger.block import BLOCK_BYTES_LIMIT, Block
 from edgenode.ledger.chain import Chain
 from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.header_intake import TakenHeaders
 from edgenode.ledger.headers import Entry, UnknownParentError
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.protocol.instant import Instant
@@ -20,26 +22,52 @@ from edgenode.protocol.wire import (
 )
 
 HEADERS_AHEAD = 2000
-"""Headers of one peer's branch taken up beyond the head before their blocks are here: they cost
-memory, and a branch whose blocks nobody has should not fill it."""
+"""Headers of one peer's branch that an archive takes up beyond the head before their blocks are
+here: a branch whose blocks nobody has should not fill the disk. Who may join at a state needs all
+to find it; targets keep a branch to one header for each spacing."""
 
 PULLS_AHEAD = 16
 """Blocks and payloads asked for at a time."""
 
 BARREN_TIME = 5.0
-"""Seconds before a peer is asked again whose headers brought nothing new."""
+"""Seconds before a peer is asked again that had no headers to show."""
+
+KNOWN_PAUSE = 0.1
+"""Seconds before a peer is asked to go on whose headers others have shown already: a peer may have
+fallen in step with another one, or lead through what is known for ever."""
+
+DOUBT_AFTER = 10.0
+"""Seconds without an answer after which it is doubted that a peer has the head that it claims."""
+
+DOUBT_TIME = 600.0
+"""Seconds for which heads that are not known here are then nothing to wait for, whoever claims
+them at this host."""
+
+DOUBTS_LIMIT = 256
+"""Hosts that are doubted."""
 
 ATTEMPTS = 6
 """Repetitions of a header request; at 40 % loss each way all seven fail once in 23 times."""
 
-NOT_THE_PEERS_FAULT = {Rule.TIME_TOO_NEW}
-"""Rules whose violation depends on this node's clock."""
+NOT_THE_PEERS_FAULT = {Rule.TIME_TOO_NEW, Rule.BELOW_FINAL}
+"""Rules whose violation depends on this node's clock, or on what it knows to be final: a peer may
+not have heard of it yet."""
 
 
 @dataclass(slots=True)
 class _Asking:
+    """A header request under way: asked at `since`, repeated at `give_up_at`."""
+
+    since: float
     give_up_at: float
     attempts: int
+
+
+class Brought(NamedTuple):
+    """The last header of a peer's answers that was new here, and when it came."""
+
+    entry: Entry
+    at: float
 
 
 class CatchUp:
@@ -49,40 +77,75 @@ class CatchUp:
         self._chain = chain
         self._pulls = pulls
         self._asking: dict[int, _Asking] = {}
-        self._barren: dict[int, float] = {}
+        self._left_alone: dict[int, float] = {}
         self._reached: dict[int, Entry] = {}
+        self._brought: dict[int, Brought] = {}
+        self._doubted: dict[str, float] = {}
 
     def syncing(self, peers: Iterable[Peer]) -> bool:
-        """Whether some peer claims to be more than a block ahead, and has headers to show."""
-        head = self._chain.head
+        """Whether there is a heavier branch that is more than a block higher than the chain."""
+        chain = self._chain
+        return chain.best_header().height > chain.head.height + 1 or self._claimed_ahead(peers)
+
+    def goes_on(self, peers: Iterable[Peer]) -> bool:
+        """Whether the head is on the way to a block that others have, more than one above it.
+
+        Only headers that build on the head say so: those beside it may be a branch that nobody
+        has the blocks of.
+        """
+        return self._chain.goes_on(1) or self._claimed_ahead(peers)
+
+    def _claimed_ahead(self, peers: Iterable[Peer]) -> bool:
+        """Whether a peer claims to be more than a block ahead, and has not failed to show it.
+
+        Else one peer that lies would keep all members from endorsing for ever.
+        """
         return any(
-            p.tip.work > head.work and p.tip.height > head.height + 1
-            for p in peers
-            if p.session not in self._barren
+            self._claims_more(peer)
+            and peer.tip.height > self._chain.head.height + 1
+            and peer.address.host not in self._doubted
+            for peer in peers
+        )
+
+    def brought(self, peer: Peer) -> Brought | None:
+        """What a peer has shown that was new; None if nothing, or it claims nothing unknown."""
+        return self._brought.get(peer.session) if self._claims_more(peer) else None
+
+    def _claims_more(self, peer: Peer) -> bool:
+        """Whether a peer claims a better head that is not known here."""
+        return (
+            peer.tip.rank > self._chain.state.rank and self._chain.tree.get(peer.tip.head) is None
         )
 
     def ask_headers(self, peers: Iterable[Peer], now: Instant) -> list[tuple[Peer, GetHeaders]]:
         """Header requests to send now: one under way to each peer that claims more work."""
         best = self._chain.best_header()
-        self._barren = {s: until for s, until in self._barren.items() if until > now.monotonic}
+        self._forget_past(now.monotonic)
         requests = []
         for peer in peers:
             asking = self._asking.get(peer.session)
             if asking is not None:
+                if now.monotonic > asking.since + DOUBT_AFTER:
+                    self._doubt(peer, now)
                 if now.monotonic < asking.give_up_at:
                     continue
             elif not self._has_more(peer):
                 continue
             attempts = asking.attempts + 1 if asking else 0
             if attempts > ATTEMPTS:
-                del self._asking[peer.session]
-                self._barren[peer.session] = now.monotonic + BARREN_TIME
+                self._is_barren(peer, now)
                 continue
             patience = peer.flow.round_trip.timeout * 2 ** min(attempts, 4)
-            self._asking[peer.session] = _Asking(now.monotonic + patience, attempts)
+            self._asking[peer.session] = _Asking(
+                asking.since if asking else now.monotonic, now.monotonic + patience, attempts
+            )
             # Go on where its branch was left, be that below our head or beside our branch: from
             # our own best header it would only say again what it said.
             known = self._reached.get(peer.session, best)
+            if self._chain.tree.get(known.id) is None:
+                # It was cut since: refused, or beside what is final.
+                del self._reached[peer.session]
+                known = best
             requests.append((peer, GetHeaders(self._locator(known))))
         return requests
 
@@ -93,11 +156,12 @@ class CatchUp:
             return False
         reached = self._reached.get(peer.session)
         return (
-            peer.session not in self._barren
-            and peer.tip.work > self._chain.head.work
+            peer.session not in self._left_alone
+            and peer.tip.rank > self._chain.state.rank
             and (
                 reached is None
                 or reached.work <= self._chain.head.work  # nothing of it is pulled so far
+                or not self._chain.keeps_all
                 or reached.height <= self._chain.head.height + HEADERS_AHEAD
             )
         )
@@ -111,7 +175,7 @@ class CatchUp:
                 start = entry.height
                 break
         found = (self._chain.at(start + 1 + i) for i in range(HEADERS_LIMIT))
-        return Headers(tuple(entry.header for entry in found if entry is not None))
+        return Headers(b"".join(entry.header.encode() for entry in found if entry is not None))
 
     def take_headers(self, peer: Peer, message: Headers, now: Instant) -> None:
         """Take up headers that were asked for; others are passed over.
@@ -121,34 +185,53 @@ class CatchUp:
         """
         if peer.session not in self._asking:
             return
-        reached = self._take_headers(message, now)
-        if reached is not None and reached is self._reached.get(peer.session):
-            return  # the answer before, once more: the one that was asked for is on its way
+        taken = self._take_headers(message, now)
+        last, before = taken.last, self._reached.get(peer.session)
+        if last is None:
+            self._is_barren(peer, now)
+            return
+        if not taken.new and before is not None and last.work <= before.work:
+            return  # an answer from before, once more: the one that was asked for is on its way
         del self._asking[peer.session]
-        if reached is not None:
-            self._reached[peer.session] = reached
-            self._barren.pop(peer.session, None)
-        else:
-            self._barren[peer.session] = now.monotonic + BARREN_TIME
-            self._reached.pop(peer.session, None)
+        self._reached[peer.session] = last
+        if taken.new:
+            self._left_alone.pop(peer.session, None)
+            self._brought[peer.session] = Brought(last, now.monotonic)
+            return
+        self._left_alone[peer.session] = now.monotonic + KNOWN_PAUSE
+        if last.height <= self._chain.head.height:
+            self._doubt(peer, now)
 
-    def _take_headers(self, message: Headers, now: Instant) -> Entry | None:
-        """Take up headers as far as they connect; returns the last one."""
-        last = None
-        for header in message.headers:
-            try:
-                last = self._chain.add_header(header, int(now.unix))
-            except UnknownParentError:
-                break
-            except Rejected as rejected:
-                if rejected.rule in NOT_THE_PEERS_FAULT:
-                    break
-                raise
-        return last
+    def _take_headers(self, message: Headers, now: Instant) -> TakenHeaders:
+        """Take up headers as far as they connect."""
+        taken = self._chain.add_headers(message.headers, int(now.unix))
+        if isinstance(taken.fault, Rejected) and taken.fault.rule not in NOT_THE_PEERS_FAULT:
+            raise taken.fault
+        return taken
+
+    def _is_barren(self, peer: Peer, now: Instant) -> None:
+        """A peer has nothing to show; the next time it begins anew."""
+        del self._asking[peer.session]
+        self._reached.pop(peer.session, None)
+        self._left_alone[peer.session] = now.monotonic + BARREN_TIME
+        self._doubt(peer, now)
+
+    def _doubt(self, peer: Peer, now: Instant) -> None:
+        host = peer.address.host
+        self._doubted.setdefault(host, now.monotonic + DOUBT_TIME)
+        if len(self._doubted) > DOUBTS_LIMIT:
+            del self._doubted[next(iter(self._doubted))]
+
+    def _forget_past(self, now: float) -> None:
+        self._left_alone = {s: until for s, until in self._left_alone.items() if until > now}
+        self._doubted = {host: until for host, until in self._doubted.items() if until > now}
 
     def want(self, peers: Iterable[Peer]) -> set[Object]:
         """Have pulled what the heaviest branches lack; returns what that is."""
-        sessions = [peer.session for peer in peers]
+        sessions = []
+        for peer in peers:
+            sessions.append(peer.session)
+            self._chain.promise(peer.tip.head, peer.tip.justified)
         lacking = self._chain.wanted(PULLS_AHEAD)
         wanted: set[Object] = set()
         for block_id in lacking.blocks:
@@ -178,22 +261,23 @@ class CatchUp:
     def forget(self, peer: Peer) -> None:
         """A session is over."""
         self._asking.pop(peer.session, None)
-        self._barren.pop(peer.session, None)
+        self._left_alone.pop(peer.session, None)
         self._reached.pop(peer.session, None)
+        self._brought.pop(peer.session, None)
 
     def deadline(self) -> float | None:
         """When `ask_headers` should be called at the latest."""
-        return min((asking.give_up_at for asking in self._asking.values()), default=None)
+        times = (asking.give_up_at for asking in self._asking.values())
+        return min((*times, *self._left_alone.values()), default=None)
 
     def _locator(self, tip: Entry) -> tuple[bytes, ...]:
         """Ids of the tip's branch: the last ten, then at doubling distances, then genesis."""
-        ids, distance, step = [], 0, 1
-        for entry in tip.lineage():
-            if tip.height - entry.height == distance:
-                ids.append(entry.id)
-                if len(ids) > 10:
-                    step *= 2
-                distance += step
-                if len(ids) == LOCATOR_LIMIT - 1:
-                    break
+        ids: list[bytes] = []
+        height, step = tip.height, 1
+        while height >= 0 and len(ids) < LOCATOR_LIMIT - 1:
+            tip = self._chain.tree.ancestor(tip, height)
+            ids.append(tip.id)
+            if len(ids) > 10:
+                step *= 2
+            height -= step
         return (*ids, self._chain.genesis.id)

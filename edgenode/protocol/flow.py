@@ -76,6 +76,8 @@ class Flow:
 
     def expire(self, now: float) -> list[Wanted]:
         """The chunks whose time is up; they are lost."""
+        if not self._under_way:
+            return []
         limit = now - self.round_trip.timeout
         late = [chunk for chunk, request in self._under_way.items() if request.at <= limit]
         if late:

@@ -34,6 +34,17 @@ from edgenode.protocol.wire import (
 PEERS_LIMIT = 64
 """Sessions at a time. Each may cost a window of chunks and a replay window, 140 kB at most."""
 
+HOST_LIMIT = 32
+"""Of them at one host, seeds aside: one box with many ports must not take all places, while a ward
+behind one router, or on one computer for a trial, has that many."""
+
+SEED_PLACES = 8
+"""Of them for seeds alone."""
+
+KNOCKED_PLACES = 16
+"""Of the others for addresses that this node has knocked at: who comes unasked chooses the time,
+and may be quicker than all after a start."""
+
 STATUS_INTERVAL = 2.0
 """Seconds between statuses after a change: how long a lost announcement can go unnoticed."""
 
@@ -219,7 +230,7 @@ class Links:
                 self._knock(source)
             raise _Dropped("replayed")
         del self._hellos[welcome.nonce]
-        peer = self._join(envelope.sender, source, welcome, now)
+        peer = self._join(envelope.sender, source, welcome, now, knocked=True)
         peer.cookie = welcome.cookie
         self._send_status(peer, now)
 
@@ -229,15 +240,24 @@ class Links:
         """Our welcome was read at this address: the session stands here, too."""
         if not hmac.compare_digest(confirm.cookie, self._cookie(source, envelope.sender)):
             raise _Dropped("no_session")
-        self._send_status(self._join(envelope.sender, source, confirm, now), now)
+        peer = self._join(envelope.sender, source, confirm, now, knocked=False)
+        self._send_status(peer, now)
 
-    def _join(self, session: int, source: Address, said: Welcome | Confirm, now: Instant) -> Peer:
+    def _join(
+        self,
+        session: int,
+        source: Address,
+        said: Welcome | Confirm,
+        now: Instant,
+        *,
+        knocked: bool,
+    ) -> Peer:
         for old in [p for p in self.peers.values() if p.address == source]:
             if old.session != session:
                 self._leave(old)  # the node at this address has started anew
         peer = self.peers.get(session)
         if peer is None:
-            if len(self.peers) >= PEERS_LIMIT:
+            if not self._has_place(source, now, knocked=knocked):
                 raise _Dropped("too_many_peers")
             peer = Peer(
                 session=session,
@@ -251,12 +271,25 @@ class Links:
             )
             self.peers[session] = peer
             self.joined.append(peer)
+        peer.knocked = peer.knocked or knocked
         # A peer that moved to another address has proven that one now.
         peer.address = source
         peer.broadcast = Address(source.host, said.broadcast_port) if said.broadcast_port else None
         peer.heard = now.monotonic
         self.book.reached(source, now.monotonic)
         return peer
+
+    def _has_place(self, source: Address, now: Instant, *, knocked: bool) -> bool:
+        """Whether there may be a session more with a peer at this address."""
+        if self.book.is_seed(source, now.monotonic):
+            return len(self.peers) < PEERS_LIMIT
+        others = [p for p in self.peers.values() if not self.book.is_seed(p.address, now.monotonic)]
+        if sum(p.address.host == source.host for p in others) >= HOST_LIMIT:
+            return False
+        places = PEERS_LIMIT - SEED_PLACES
+        if not knocked and sum(not p.knocked for p in others) >= places - KNOCKED_PLACES:
+            return False
+        return len(self.peers) < PEERS_LIMIT and len(others) < places
 
     def _check_ward(self, said: Hello | Welcome) -> None:
         if said.genesis != self._genesis_id or said.version != PROTOCOL_VERSION:

@@ -1,22 +1,30 @@
 """A node: the chain, the mempool and the sessions, driven by datagrams, requests and time."""
 
+import logging
 import random
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from edgenode.ledger import block_share
 from edgenode.ledger.block import Block
-from edgenode.ledger.chain import Chain, HeadChange
+from edgenode.ledger.chain import Chain
 from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.endorsement import Endorsement
+from edgenode.ledger.enrolment import Enrolment, Revocation
 from edgenode.ledger.hashes import content_id, display
-from edgenode.ledger.headers import UnknownParentError
+from edgenode.ledger.head_change import HeadChange
+from edgenode.ledger.headers import UnknownParentError, earliest_time
+from edgenode.ledger.joining import UnprovenError
 from edgenode.ledger.mempool import Mempool
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.template import Template, build_template
 from edgenode.ledger.transaction import Transaction, Transfer, Update
+from edgenode.ledger.vows import Voter
 from edgenode.protocol import catch_up, relay
 from edgenode.protocol.catch_up import CatchUp
 from edgenode.protocol.instant import Instant
+from edgenode.protocol.joining import Joining
 from edgenode.protocol.links import Datagram, Links, Local
 from edgenode.protocol.peer import Peer
 from edgenode.protocol.pulls import Completed, Pulls
@@ -41,12 +49,16 @@ from edgenode.protocol.wire import (
     chunk_length,
 )
 
+log = logging.getLogger(__name__)
+
 RELAY_DEGREE = 6
 """Peers that an announcement goes to at once (gossipsub's degree); the rest learn of it by
 status."""
 
 SERVED_LIMIT = 8
-"""Objects kept at hand while their chunks are asked for; a miss costs one read of the store."""
+SERVED_BYTES = 32 << 20
+"""Objects kept at hand while their chunks are asked for, and their bytes, as far as there is more
+than one: a miss costs one read of the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +118,23 @@ class Node:
         broadcast_port: int,
         rng: random.Random,
         now: Instant,
+        voter: Voter | None = None,
     ) -> None:
-        """Start from a loaded chain; `rng` gives nonces and session numbers."""
+        """Start from a loaded chain.
+
+        `rng` gives nonces and session numbers; `voter` endorses for this box's member.
+        """
         self.chain = chain
         self.mempool = Mempool(chain.genesis, chain.tree.get)
         self.refused: Counter[str] = Counter()
         self.reorganisations = 0
         self._pulls = Pulls()
         self._catch_up = CatchUp(chain, self._pulls)
+        self._joining = Joining(chain, self._pulls, self._catch_up.brought)
         self._relay = Relay(chain, self.mempool, store)
         self._rng = rng
+        self._voter = voter
+        self._head_seen = float("-inf")
         self._held_until: float | None = None
         self._events: list[Event] = []
         self._served: OrderedDict[tuple[ObjectKind, bytes], bytes] = OrderedDict()
@@ -136,7 +155,7 @@ class Node:
         opened = self.links.receive(socket, source, datagram, now)
         if opened is None and not self.links.joined and not self.links.left:
             return False  # garbage must not cost more than its opening
-        self._note_peers()
+        self._note_peers(now)
         if opened is not None:
             peer, message = opened
             try:
@@ -150,11 +169,12 @@ class Node:
     def tick(self, now: Instant) -> None:
         """Time has passed."""
         self.links.tick(now)
-        self._note_peers()
+        self._note_peers(now)
         if self._held_until is not None and now.monotonic >= self._held_until:
             self._held_until = None
+            self.chain.let_go()  # nothing else moves while the disk is full
         self._advance(now)  # what a full disk held up
-        self._want()
+        self._want(now)
         self._ask(now)
 
     def deadline(self) -> float | None:
@@ -172,11 +192,15 @@ class Node:
         """This box's own update: kept durably and announced.
 
         Raises:
-            Rejected: it violates a rule.
+            Rejected: it violates a rule, or another one on its base waits already: of those that
+                other members sign twice the better one stays, this box keeps what it acknowledged.
         """
         if update.id in self.mempool:
             return
         try:
+            self.mempool.check(update, self.chain.state)
+            if self.mempool.has_another(update):
+                raise Rejected(Rule.UPDATE_REPEATED, "another update on this base already waits")
             self._relay.add_update(update, payload)
         except Rejected as rejected:
             self._refuse("update", rejected, None)
@@ -184,21 +208,23 @@ class Node:
         self._announce(update, None)
         self._pool_changed(now)
 
-    def submit_transfer(self, transfer: Transfer, now: Instant) -> None:
-        """A transfer handed to this box: kept durably and announced.
+    def submit(
+        self, transaction: Transfer | Enrolment | Revocation | Endorsement, now: Instant
+    ) -> None:
+        """A transaction handed to this box, or made by it: kept durably and announced.
 
         Raises:
             Rejected: it violates a rule.
             PoolFullError: the mempool is full.
         """
-        if transfer.id in self.mempool:
+        if transaction.id in self.mempool:
             return
         try:
-            self._relay.add_transfer(transfer)
+            self._relay.add(transaction)
         except Rejected as rejected:
-            self._refuse("transfer", rejected, None)
+            self._refuse("transaction", rejected, None)
             raise
-        self._announce(transfer, None)
+        self._announce(transaction, None)
         self._pool_changed(now)
 
     def submit_block(self, block: Block, now: Instant) -> None:
@@ -221,8 +247,28 @@ class Node:
         if refused is not None:
             raise refused
 
-    def template(self, miner: bytes, now: Instant) -> Template:
-        """What to mine next, paying `miner` (public key)."""
+    def rest(self, miner: bytes, now: Instant) -> float:
+        """Seconds for which `miner` (public key) should leave the next block to others.
+
+        `min_spacing` counts from when the head came to be known here: by its own stamp, one forged
+        ten minutes ahead would keep all honest miners from work.
+        """
+        state, genesis = self.chain.state, self.chain.genesis
+        parent_time = state.entry.header.time
+        share = block_share.earliest(genesis, state.records, miner, parent_time)
+        # Blocks that came faster than one a second, at a target that is much too easy, have pushed
+        # the times ahead of the clock: what this node would refuse itself is no work yet.
+        ahead = earliest_time(genesis, state.entry, self.chain.tree.get) - genesis.future_bound
+        return max(
+            0.0,
+            self._head_seen + genesis.min_spacing - now.monotonic,
+            max(share, ahead) - now.unix,
+        )
+
+    def template(
+        self, miner: bytes, now: Instant, shared: Sequence[tuple[bytes, int]] = ()
+    ) -> Template:
+        """What to mine next, paying `miner` (public key), or by weight also others."""
 
         def payload(name: bytes) -> bytes:
             data = self.chain.payload(name)
@@ -240,6 +286,7 @@ class Node:
                     now=int(now.unix),
                     lookup=self.chain.tree.get,
                     payload=payload,
+                    shared=shared,
                 )
             except _PayloadGone as gone:
                 # Others may have it: then they offer it again.
@@ -255,7 +302,7 @@ class Node:
     def _handle(self, peer: Peer, message: Message, now: Instant) -> None:
         match message:
             case Status():
-                self._take_status(peer, message)
+                self._take_status(peer, message, now)
             case GetHeaders():
                 self.links.send(peer, self._catch_up.answer_headers(message))
             case Headers():
@@ -278,13 +325,13 @@ class Node:
             case NewBlock():
                 self._take_new_block(peer, message, now)
 
-    def _take_status(self, peer: Peer, status: Status) -> None:
+    def _take_status(self, peer: Peer, status: Status, now: Instant) -> None:
         for transaction_id in status.waiting:
             self._relay.vouched(transaction_id, peer.session)
         unknown = tuple(i for i in status.waiting if not self._relay.knows(i))
         if unknown:
             self.links.send(peer, GetTransactions(unknown))
-        self._want()
+        self._want(now)
 
     def _take_headers(self, peer: Peer, message: Headers, now: Instant) -> None:
         try:
@@ -292,10 +339,10 @@ class Node:
         except Rejected as rejected:
             self._refuse("header", rejected, peer)
             self._blame(peer, str(rejected.rule), now)
-        self._want()
+        self._want(now)
 
     def _take_new_block(self, peer: Peer, message: NewBlock, now: Instant) -> None:
-        if message.tip.work > peer.tip.work:
+        if message.tip.rank > peer.tip.rank:
             peer.tip = message.tip
         try:
             self.chain.check_header(message.header, int(now.unix))
@@ -308,7 +355,7 @@ class Node:
             if rejected.rule not in catch_up.NOT_THE_PEERS_FAULT:
                 self._blame(peer, str(rejected.rule), now)
             return
-        self._want()
+        self._want(now)
 
     def _take_transaction(self, peer: Peer, message: NewTransaction, now: Instant) -> None:
         try:
@@ -321,15 +368,18 @@ class Node:
         if accepted is not None:
             self._announce(accepted, peer)
             self._pool_changed(now)
-        self._want()
+        self._want(now)
 
     def _take_object(self, done: Completed, now: Instant) -> None:
         try:
-            if done.kind is ObjectKind.BLOCK:
-                self._catch_up.take_block(done.id, done.data, now)
-            else:
-                self._take_payload(done, now)
-        except MalformedError as error:
+            match done.kind:
+                case ObjectKind.BLOCK:
+                    self._catch_up.take_block(done.id, done.data, now)
+                case ObjectKind.PAYLOAD:
+                    self._take_payload(done, now)
+                case ObjectKind.STATE | ObjectKind.PARAMETERS:
+                    self._joining.take(done.kind, done.id, done.data)
+        except (MalformedError, UnprovenError) as error:
             malformed = Rejected(Rule.MALFORMED, str(error))
             self._refuse(done.kind.name.lower(), malformed, self._sender(done))
             self._blame_sender(done, str(malformed), now)
@@ -338,7 +388,7 @@ class Node:
             if rejected.rule not in catch_up.NOT_THE_PEERS_FAULT:
                 self._blame_sender(done, str(rejected.rule), now)
         self._advance(now)
-        self._want()
+        self._want(now)
 
     def _take_payload(self, done: Completed, now: Instant) -> None:
         if content_id(done.data) != done.id:
@@ -377,14 +427,23 @@ class Node:
         if key in self._served:
             self._served.move_to_end(key)
             return self._served[key]
-        if kind is ObjectKind.BLOCK:
-            block = self.chain.served_block(name)
-            data = None if block is None else block.encode()
-        else:
-            data = self.chain.payload(name)
+        served = self.chain.served
+        match kind:
+            case ObjectKind.BLOCK:
+                block = served.block(name)
+                data = None if block is None else block.encode()
+            case ObjectKind.PAYLOAD:
+                data = served.payload(name)
+            case ObjectKind.STATE:
+                data = served.state(name)
+            case ObjectKind.PARAMETERS:
+                data = served.parameters(name)
         if data is not None:
             self._served[key] = data
-            if len(self._served) > SERVED_LIMIT:
+            while len(self._served) > 1 and (
+                len(self._served) > SERVED_LIMIT
+                or sum(map(len, self._served.values())) > SERVED_BYTES
+            ):
                 self._served.popitem(last=False)
         return data
 
@@ -393,7 +452,14 @@ class Node:
     def _advance(self, now: Instant) -> None:
         moved = False
         undone: list[Block] = []
+        done: list[Block] = []
         try:
+            if self._joining.ready is not None and self._held_until is None:
+                joined = self.chain.join_at(self._joining.ready)
+                self._joining.joined()
+                moved = True
+                undone += joined.disconnected
+                self._head_moved(joined, now)
             while self._held_until is None:
                 change, refusals = self.chain.advance()
                 for refusal in refusals:
@@ -406,20 +472,37 @@ class Node:
                     break
                 moved = True
                 undone += change.disconnected
+                done += change.connected
                 self._head_moved(change, now)
         finally:
             # Last, for it writes: should the disk be full, the head has moved all the same. And
             # once: what is undone may hold again only at the end of a long way.
             if moved:
-                for _, rejected in self._relay.follow(undone):
+                for _, rejected in self._relay.follow(undone, done):
                     self._refuse("waiting", rejected, None)
+                self._endorse(now)
+                self.chain.let_go()
+
+    def _endorse(self, now: Instant) -> None:
+        """Endorse a checkpoint, if one is due; not on the way to a head that others have."""
+        if self._voter is None or self._catch_up.goes_on(self.links.peers.values()):
+            return
+        endorsement = self._voter.endorse(self.chain.state, self.chain.tree.get)
+        if endorsement is None:
+            return
+        try:
+            self.submit(endorsement, now)
+        except Rejected as rejected:
+            # The chain counts one for this height already: this member's disk was lost.
+            log.warning("this node's endorsement is not needed", extra={"reason": rejected})
 
     def _head_moved(self, change: HeadChange, now: Instant) -> None:
         self.reorganisations += bool(change.disconnected)
         self._events.append(HeadMoved(change))
+        self._head_seen = now.monotonic
         announcement = NewBlock(change.new.header, self._tip())
         for peer in self._some_peers():
-            if peer.tip.work < change.new.work:
+            if peer.tip.rank < self.chain.state.rank:
                 self.links.send(peer, announcement, Socket.BROADCAST)
         self.links.hasten_statuses(now)
 
@@ -442,10 +525,12 @@ class Node:
         self._held_until = until
         self._pulls.keep_only(set())
 
-    def _want(self) -> None:
+    def _want(self, now: Instant) -> None:
         if self._held_until is not None:
             return
-        wanted = self._catch_up.want(self.links.peers.values())
+        wanted = self._joining.want(self.links.peers.values(), now.monotonic)
+        if wanted is None or self._joining.leaves_room(now.monotonic):
+            wanted = (wanted or set()) | self._catch_up.want(self.links.peers.values())
         for offer in self._relay.offers.values():
             update = offer.update
             length = update.payload_length
@@ -459,6 +544,9 @@ class Node:
             )
             wanted.add((ObjectKind.PAYLOAD, update.payload))
         self._pulls.keep_only(wanted)
+        if self._joining.ready is not None:
+            self._advance(now)
+            self._want(now)
 
     def _ask(self, now: Instant) -> None:
         for peer, request in self._catch_up.ask_headers(self.links.peers.values(), now):
@@ -466,7 +554,7 @@ class Node:
         for session, pull in self._pulls.pump(now.monotonic):
             self.links.send(self.links.peers[session], pull)
 
-    def _note_peers(self) -> None:
+    def _note_peers(self, now: Instant) -> None:
         for peer in self.links.joined:
             self._pulls.add_peer(peer.session, peer.flow)
         for peer in self.links.left:
@@ -475,7 +563,7 @@ class Node:
             self._relay.source_left(peer.session)
         if self.links.joined or self.links.left:
             self.links.joined, self.links.left = [], []
-            self._want()
+            self._want(now)
 
     def _refuse(self, what: str, rejected: Rejected, peer: Peer | None) -> None:
         self.refused[rejected.rule] += 1
@@ -494,8 +582,8 @@ class Node:
         if peer.session in self.links.peers:
             self.links.blame(peer, now)
             self._events.append(PeerBlamed(peer, reason))
-            self._note_peers()
+            self._note_peers(now)
 
     def _tip(self) -> Tip:
         head = self.chain.head
-        return Tip(head.id, head.height, head.work)
+        return Tip(head.id, head.height, head.work, self.chain.state.justified)

@@ -27,6 +27,8 @@ class Peer:
     heard: float
     status_interval: float
     replay: dict[Socket, ReplayWindow]
+    knocked: bool = False
+    """Whether this node has knocked at its address, and did not only let it in."""
     flow: Flow = field(default_factory=Flow)
     cookie: bytes | None = None
     datagrams_sent: int = 0

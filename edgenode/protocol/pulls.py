@@ -22,8 +22,8 @@ ACTIVE_LIMIT = 32
 """Objects pulled at a time; others wait their turn."""
 
 ACTIVE_BYTES = 32 << 20
-"""Bytes of the objects pulled at a time, as far as there is more than one: what a box with 512 MB
-of memory can spare."""
+"""Bytes of the objects pulled at a time, as far as there is more than one, and of what is here of
+those that pause: what a box with 512 MB of memory can spare."""
 
 FIRST_CHUNKS = 4
 """Chunks asked for while an object's length is unknown: a usual block."""
@@ -146,6 +146,10 @@ class Pulls:
             if session in self._flows:
                 pull.sources.setdefault(session, float("-inf"))
 
+    def received(self, objects: set[Object]) -> int:
+        """Bytes at hand of objects that are not whole yet."""
+        return sum(self._pulls[key].received for key in objects if key in self._pulls)
+
     def cancel(self, kind: ObjectKind, name: bytes) -> None:
         """Stop pulling an object."""
         if self._pulls.pop((kind, name), None) is not None:
@@ -200,17 +204,19 @@ class Pulls:
         for session, flow in self._flows.items():
             self._late(session, flow.expire(now), now)
         requests: list[tuple[int, GetChunks]] = []
-        active = held = 0
+        active: set[Object] = set()
+        held = 0
         self._wake_at = None
-        for (kind, name), pull in sorted(self._pulls.items(), key=lambda item: not item[1].urgent):
-            if active and (active >= ACTIVE_LIMIT or held + pull.limit > ACTIVE_BYTES):
+        order = sorted(self._pulls.items(), key=lambda item: not item[1].urgent)
+        for (kind, name), pull in order:
+            if active and (len(active) >= ACTIVE_LIMIT or held + pull.limit > ACTIVE_BYTES):
                 break
             if pull.paused_until > now:
                 self._come_back(pull.paused_until)
                 continue
             if pull.source is None and not self._choose_source(pull, now):
                 continue
-            active += 1
+            active.add((kind, name))
             held += pull.limit
             assert pull.source is not None
             flow = self._flows[pull.source]
@@ -219,6 +225,8 @@ class Pulls:
                 flow.ask((kind, name, index), index in pull.asked_before, now)
             pull.asked_before.update(indices)
             requests += [(pull.source, GetChunks(kind, name, r)) for r in _requests(indices)]
+        if self._drop_beyond_bytes(order, active):
+            self._come_back(now)  # their windows have room again
         return requests
 
     def deadline(self) -> float | None:
@@ -226,14 +234,34 @@ class Pulls:
         times = [self._wake_at, *(flow.deadline() for flow in self._flows.values())]
         return min((time for time in times if time is not None), default=None)
 
+    def _drop_beyond_bytes(self, order: list[tuple[Object, _Pull]], active: set[Object]) -> bool:
+        """Let go of what came of objects that pause or wait, where it takes too much memory."""
+        room, dropped = ACTIVE_BYTES, False
+        for key, pull in order:
+            if key in active:
+                room -= pull.limit if pull.length is None else pull.length
+        for key, pull in order:
+            if key not in active and pull.received:
+                room -= pull.received
+                if room < 0:
+                    for flow in self._flows.values():
+                        flow.cancel(*key)
+                    pull.leave()
+                    dropped = True
+        return dropped
+
     def _choose_source(self, pull: _Pull, now: float) -> bool:
         usable = [s for s, until in pull.sources.items() if until <= now and s in self._flows]
         if not usable:
             if pull.sources:
                 self._come_back(min(pull.sources.values()))
             return False
-        # The peer with the most room: fast and idle ones first.
-        pull.begin(max(usable, key=lambda session: self._flows[session].room))
+        # The peer with the most room: fast and idle ones first. Who has none is not queued at: it
+        # may be silent, while another soon has room again.
+        source = max(usable, key=lambda session: self._flows[session].room)
+        if not self._flows[source].room:
+            return False
+        pull.begin(source)
         return True
 
     def _come_back(self, at: float) -> None:

@@ -8,8 +8,10 @@ from typing import Protocol
 from edgenode.ledger.block import Block
 from edgenode.ledger.chain import Chain
 from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.endorsement import Endorsement
+from edgenode.ledger.enrolment import Enrolment, Revocation
 from edgenode.ledger.hashes import content_id
-from edgenode.ledger.mempool import Mempool, PoolFullError
+from edgenode.ledger.mempool import Mempool, PoolFullError, Waiting
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.transaction import Coinbase, Transaction, Transfer, Update, decode_transaction
 from edgenode.ledger.validation import check_payload
@@ -26,18 +28,30 @@ UNDONE_DEPTH = 64
 """Blocks below the head down to which a start looks for what a reorganisation has undone: as many
 as an update may be old in any ward, and more than transfers need."""
 
-NOT_THE_PEERS_FAULT = {
+PERHAPS_LATER = {
     Rule.UPDATE_BASE_UNKNOWN,
-    Rule.UPDATE_BASE_STALE,
-    Rule.UPDATE_REPEATED,
+    Rule.UPDATE_MEMBER,
     Rule.TRANSFER_SEQUENCE,
     Rule.TRANSFER_BALANCE,
+    Rule.TRANSFER_RESERVE,
+    Rule.AUTHORITY_SEQUENCE,
+    Rule.ENROLMENT_KEY,
+    Rule.ENROLMENT_NAME,
+    Rule.ENROLMENT_COUNT,
+    Rule.REVOCATION_MEMBER,
+    Rule.ENDORSEMENT_TARGET,
+    Rule.ENDORSEMENT_SOURCE,
+    Rule.ENDORSEMENT_MEMBER,
+}
+"""What can hold once the head has moved; asked for again then."""
+
+NOT_THE_PEERS_FAULT = PERHAPS_LATER | {
+    Rule.UPDATE_BASE_STALE,
+    Rule.UPDATE_REPEATED,
+    Rule.ENDORSEMENT_REPEATED,
 }
 """What depends on the chain and on what waits: an honest peer may be ahead or behind, or have
 seen another update or transfer first."""
-
-PERHAPS_LATER = {Rule.UPDATE_BASE_UNKNOWN, Rule.TRANSFER_SEQUENCE, Rule.TRANSFER_BALANCE}
-"""What can hold once the head has moved or another transfer has arrived; asked for again then."""
 
 
 class WaitingStore(Protocol):
@@ -107,10 +121,9 @@ class Relay:
         if self.knows(transaction.id):
             return None
         try:
-            if isinstance(transaction, Transfer):
-                self.add_transfer(transaction)
-                return transaction
-            return self._offered_update(transaction, session)
+            if isinstance(transaction, Update):
+                return self._offered_update(transaction, session)
+            self.add(transaction)
         except PoolFullError:
             return None
         except Rejected as rejected:
@@ -119,9 +132,10 @@ class Relay:
             elif len(self._postponed) < REFUSED_LIMIT:
                 self._postponed.add(transaction.id)
             raise
+        return transaction
 
     def _offered_update(self, update: Update, session: int) -> Update | None:
-        self._mempool.check_update(update, self._chain.state)
+        self._mempool.check(update, self._chain.state)
         payload = self._chain.payload(update.payload)
         if payload is not None:
             self.add_update(update, payload)
@@ -175,28 +189,34 @@ class Relay:
         Raises:
             Rejected: it or its payload violates a rule.
         """
-        self._mempool.check_update(update, self._chain.state)
+        self._mempool.check(update, self._chain.state)
         check_payload(self._chain.genesis.models[update.model], update, payload)
-        self._store.add_waiting(update, payload)
-        self._mempool.add_update(update, self._chain.state)
+        self._add(update, payload)
 
-    def add_transfer(self, transfer: Transfer) -> None:
-        """Let a transfer wait, durably.
+    def add(self, transaction: Transfer | Enrolment | Revocation | Endorsement) -> None:
+        """Let a transaction without payload wait, durably.
 
         Raises:
             Rejected: it violates a rule on top of what waits.
             PoolFullError: there is no room.
         """
-        self._mempool.check_transfer(transfer, self._chain.state)
-        self._store.add_waiting(transfer, None)
-        self._mempool.add_transfer(transfer, self._chain.state)
-        self._postponed.clear()
+        self._mempool.check(transaction, self._chain.state)
+        self._add(transaction, None)
 
-    def follow(self, disconnected: list[Block]) -> list[tuple[Transaction, Rejected]]:
+    def _add(self, transaction: Waiting, payload: bytes | None) -> None:
+        """Let a transaction wait that was checked."""
+        self._store.add_waiting(transaction, payload)
+        gone = self._mempool.keep(transaction)
+        if gone:
+            self._store.drop_waiting([t.id for t in gone])
+
+    def follow(
+        self, disconnected: list[Block], connected: list[Block]
+    ) -> list[tuple[Waiting, Rejected]]:
         """Keep step with the head, which has moved and left these blocks, from the tip down.
 
         Returns:
-            What no longer holds, with the reason.
+            What no longer holds, with the reason; what the new blocks count is not among it.
         """
         self._postponed.clear()
         before = set(self._mempool.ids())
@@ -213,10 +233,11 @@ class Relay:
         self._store.drop_waiting(list(before - now))
         for offer in list(self.offers.values()):
             try:
-                self._mempool.check_update(offer.update, self._chain.state)
+                self._mempool.check(offer.update, self._chain.state)
             except Rejected:
                 del self.offers[offer.update.id]
-        return dropped
+        counted = {t.id for block in connected for t in block.transactions}
+        return [(t, rejected) for t, rejected in dropped if t.id not in counted]
 
     def _take_undone(self, transaction: Transaction) -> None:
         """Let what a block beside the chain holds wait again, should it still hold.
@@ -227,8 +248,8 @@ class Relay:
         if isinstance(transaction, Coinbase) or transaction.id in self._mempool:
             return
         try:
-            if isinstance(transaction, Transfer):
-                self.add_transfer(transaction)
+            if not isinstance(transaction, Update):
+                self.add(transaction)
                 return
             payload = self._chain.payload(transaction.payload)
             if payload is not None:
@@ -238,10 +259,8 @@ class Relay:
 
     def _restore(self, transaction: Transaction) -> None:
         try:
-            if isinstance(transaction, Update):
-                self._mempool.add_update(transaction, self._chain.state)
-            elif isinstance(transaction, Transfer):
-                self._mempool.add_transfer(transaction, self._chain.state)
+            if not isinstance(transaction, Coinbase):
+                self._mempool.add(transaction, self._chain.state)
         except (Rejected, PoolFullError):
             self._remember_refused(transaction.id)
 

@@ -36,7 +36,7 @@ CHUNKS_LIMIT = 64
 COOKIE_BYTES = 16
 """128 bits that a stranger would have to guess."""
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Address(NamedTuple):
@@ -62,19 +62,37 @@ class ObjectKind(IntEnum):
 
     BLOCK = 1
     PAYLOAD = 2
+    STATE = 3
+    PARAMETERS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """A node's head: its id, height and the total work of its chain (hashes)."""
+    """A node's head: its id, height, the total work of its chain (hashes), and what is justified.
+
+    `justified` is the height of the chain's highest justified checkpoint.
+    """
 
     head: bytes
     height: int
     work: int
+    justified: int
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """What nodes choose a branch by, as far as its maker is to be believed."""
+        return self.justified, self.work
 
     def encode(self) -> bytes:
-        """68 bytes."""
-        return self.head + u32(self.height) + self.work.to_bytes(32, "little")
+        """72 bytes."""
+        return b"".join(
+            (
+                self.head,
+                u32(self.height),
+                self.work.to_bytes(32, "little"),
+                u32(self.justified),
+            )
+        )
 
     @classmethod
     def read(cls, reader: Reader) -> "Tip":
@@ -83,6 +101,7 @@ class Tip:
             head=reader.take(32, "head"),
             height=reader.u32("height"),
             work=int.from_bytes(reader.take(32, "work"), "little"),
+            justified=reader.u32("justified height"),
         )
 
 
@@ -100,7 +119,7 @@ class Hello:
     version: int = PROTOCOL_VERSION
 
     def encode(self) -> bytes:
-        """128 bytes, as a welcome has: an unproven address never gets more than it sent."""
+        """132 bytes, as a welcome has: an unproven address never gets more than it sent."""
         return b"".join(
             (
                 u16(self.version),
@@ -144,7 +163,7 @@ class Welcome:
     version: int = PROTOCOL_VERSION
 
     def encode(self) -> bytes:
-        """128 bytes."""
+        """132 bytes."""
         return b"".join(
             (
                 u16(self.version),
@@ -205,7 +224,7 @@ class Status:
     waiting: tuple[bytes, ...]
 
     def encode(self) -> bytes:
-        """81 bytes and 20 for each waiting transaction."""
+        """85 bytes and 20 for each waiting transaction."""
         return b"".join(
             (
                 self.tip.encode(),
@@ -284,19 +303,19 @@ class GetHeaders:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """Consecutive headers of the sender's chain, in answer to `GetHeaders`."""
+    """Consecutive headers of the sender's chain, 80 bytes each, in answer to `GetHeaders`."""
 
-    headers: tuple[Header, ...]
+    headers: bytes
 
     def encode(self) -> bytes:
-        """80 bytes each."""
-        return u8(len(self.headers)) + b"".join(header.encode() for header in self.headers)
+        """Their number, then the headers."""
+        return u8(len(self.headers) // HEADER_BYTES) + self.headers
 
     @classmethod
     def read(cls, reader: Reader) -> "Headers":
         """Inverse of `encode`; raises MalformedError."""
         count = _bounded(reader.u8("number of headers"), HEADERS_LIMIT, "headers")
-        return cls(tuple(Header.decode(reader.take(HEADER_BYTES, "header")) for _ in range(count)))
+        return cls(reader.take(HEADER_BYTES * count, "headers"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,15 @@ from edgenode.collector.settings import (
 from edgenode.exporter.settings import ExporterSettings
 from edgenode.gossip.clock import Policy
 from edgenode.gossip.settings import GossipSettings
-from edgenode.mining.settings import DEFAULT_SHARE, DEFAULT_THREADS, MinerSettings
+from edgenode.mining.energy import DEFAULT_WATTS
+from edgenode.mining.settings import (
+    DEFAULT_KERNEL,
+    DEFAULT_SHARE,
+    DEFAULT_THREADS,
+    MinerSettings,
+)
+from edgenode.mining.stratum_limits import StratumLimits
+from edgenode.mining.temperature import DEFAULT_CEILING_CELSIUS
 from edgenode.services import logs
 from edgenode.services.config_file import CONFIG_VARIABLE, DEFAULT_CONFIG, configured_path
 from edgenode.services.ending import EXIT_BAD_FILE, give_up
@@ -35,7 +43,16 @@ DEFAULT_API = "/run/edgenode/node.sock"
 
 TABLES: dict[str, tuple[str, ...]] = {
     "node": ("name", "state", "api", "genesis", "clock"),
-    "gossip": ("sync", "broadcast", "seeds", "ward_key", "member_key"),
+    "gossip": (
+        "sync",
+        "broadcast",
+        "seeds",
+        "ward_key",
+        "member_key",
+        "keep",
+        "keep_blocks",
+        "keep_bytes",
+    ),
     "collector": ("adapter", "sensors", "max_bytes", "max_age_s", "commit_within_s"),
     "trainer": (
         "model",
@@ -46,7 +63,20 @@ TABLES: dict[str, tuple[str, ...]] = {
         "learning_rate",
         "momentum_factor",
     ),
-    "miner": ("threads", "share"),
+    "miner": (
+        "threads",
+        "share",
+        "ceiling_celsius",
+        "watts",
+        "stratum",
+        "stratum_connections",
+        "stratum_per_host",
+        "stratum_requests",
+        "stratum_share_seconds",
+        "stratum_idle_seconds",
+        "pool",
+        "kernel",
+    ),
     "exporter": ("listen",),
 }
 """Every table and its keys."""
@@ -139,7 +169,7 @@ def load(path: Path) -> NodeSettings:
         name=name,
         api=api,
         gossip=_gossip(file, gossip),
-        miner=_miner(file),
+        miner=_miner(file, state / "miner" / "shares"),
         exporter=_exporter(file),
         collector=_collector(file, samples),
         trainer=_trainer(file, samples),
@@ -194,6 +224,9 @@ def _gossip(file: TomlFile, node: GossipSettings) -> GossipSettings:
             seeds=table.addresses("seeds"),
             ward_key=table.path("ward_key", str(node.ward_key)),
             member_key=table.path("member_key", str(node.member_key)),
+            keep=table.text("keep", node.keep),
+            keep_blocks=table.integer("keep_blocks", node.keep_blocks),
+            keep_bytes=table.optional_integer("keep_bytes"),
         )
     )
 
@@ -232,14 +265,29 @@ def _trainer(file: TomlFile, samples: Path) -> TrainerSettings | None:
     )
 
 
-def _miner(file: TomlFile) -> MinerSettings:
+def _miner(file: TomlFile, shares: Path) -> MinerSettings:
     table = file.table("miner", TABLES["miner"])
     if table is None:
-        return MinerSettings()
+        return MinerSettings(shares=shares)
+    usual = StratumLimits()
     return table.build(
         lambda: MinerSettings(
             threads=table.integer("threads", DEFAULT_THREADS),
             share=table.number("share", DEFAULT_SHARE),
+            ceiling_celsius=table.integer("ceiling_celsius", DEFAULT_CEILING_CELSIUS),
+            watts=table.number("watts", DEFAULT_WATTS),
+            stratum=table.optional_address("stratum"),
+            limits=StratumLimits(
+                connections=table.integer("stratum_connections", usual.connections),
+                per_host=table.integer("stratum_per_host", usual.per_host),
+                requests_per_s=table.integer("stratum_requests", usual.requests_per_s),
+                share_every_ms=1000
+                * table.integer("stratum_share_seconds", usual.share_every_ms // 1000),
+                idle_ms=1000 * table.integer("stratum_idle_seconds", usual.idle_ms // 1000),
+            ),
+            pool=table.addresses("pool"),
+            shares=shares,
+            kernel=table.text("kernel", DEFAULT_KERNEL),
         )
     )
 

@@ -14,9 +14,16 @@ from aiohttp import web
 from edgenode.gossip.api_server import build_app
 from edgenode.gossip.service import GossipService
 from edgenode.gossip.settings import GossipSettings
-from edgenode.gossip.start_up import StartError, genesis_parameters, open_chain, take_lock
+from edgenode.gossip.start_up import (
+    StartError,
+    genesis_parameters,
+    noting_damage,
+    open_chain,
+    take_lock,
+)
 from edgenode.ledger.genesis import GenesisError
 from edgenode.ledger.keys import MemberKey
+from edgenode.ledger.membership import is_member
 from edgenode.services import notify
 from edgenode.services.config import start
 from edgenode.services.credentials import read_secret_key
@@ -55,14 +62,16 @@ def _prepare(settings: GossipSettings) -> GossipService:
     member_key = MemberKey(read_secret_key(settings.member_key))
     genesis = read_genesis(settings.genesis)
     chain, store = open_chain(settings, genesis, genesis_parameters(genesis), notify.starting)
-    if member_key.public not in genesis.member_keys:
-        log.warning(
-            "this node's key is no member of the ward: it follows the chain, but its blocks and "
-            "updates would be refused",
-            extra={"member": member_key.public.hex(), "ward": genesis.name},
-        )
-    log.info("chain loaded", extra={"ward": genesis.name, "height": chain.head.height})
-    return GossipService(settings, chain, store, ward_key, member_key)
+    with noting_damage(store):
+        if not is_member(chain.state.records, member_key.public):
+            log.warning(
+                "this node's key is no member of the ward: it follows the chain, but its blocks "
+                "and updates are refused until the ward's authorities enrol it (edgenode member "
+                "enrol)",
+                extra={"member": member_key.public.hex(), "ward": genesis.name},
+            )
+        log.info("chain loaded", extra={"ward": genesis.name, "height": chain.head.height})
+        return GossipService(settings, chain, store, ward_key, member_key)
 
 
 async def _serve(service: GossipService) -> None:

@@ -178,6 +178,10 @@ class Table:
         """Host and port, written "host:port" or "[IPv6 address]:port"."""
         return self._address(key, self.text(key)) if key in self._values else default
 
+    def optional_address(self, key: str) -> Address | None:
+        """The same, or None where it is missing."""
+        return self._address(key, self.text(key)) if key in self._values else None
+
     def addresses(self, key: str) -> tuple[Address, ...]:
         """An array of them, empty where it is missing."""
         return tuple(self._address(key, text) for text in self.texts(key))

@@ -15,9 +15,11 @@ from edgenode.ledger.chain import Chain
 from edgenode.ledger.genesis import Genesis, Member, Model
 from edgenode.ledger.hashes import content_id
 from edgenode.ledger.keys import SIGNATURE_BYTES, MemberKey
+from edgenode.ledger.retention import ALL, Retention
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.target import expand, meets
 from edgenode.ledger.transaction import EXTRANONCE_BYTES, Update
+from edgenode.ledger.vows import Voter
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.links import Datagram
 from edgenode.protocol.node import Event, HeadMoved, Node
@@ -44,6 +46,13 @@ class Conditions:
     spacing: float = 90.0
     training: float = 10.0
     parameters: int = 2000
+    share_window: int = 1
+    """Blocks among which no member makes more than its share; 1: nobody is held up."""
+    share_rest: int = 1200
+    future_bound: int = 600
+    checkpoint_interval: int = 4
+    retention: Retention = ALL
+    """What the nodes keep of their chain."""
 
 
 @dataclass(slots=True)
@@ -56,6 +65,10 @@ class Box:
     node: Node | None = None
     events: list[Event] = field(default_factory=list)
     epoch: int = 0
+    skew: float = 0.0
+    """Seconds by which its clock is ahead of the true one."""
+    hash_rate: float = 1.0
+    """In that of an ordinary box."""
     ticking: float = float("inf")
 
     @property
@@ -88,27 +101,28 @@ class Ward:
         self._order = 0
         self._groups: dict[int, int] = {}
         self._vectors = np.random.default_rng(seed)
-        self._initial = np.zeros(self.conditions.parameters, np.int32)
-        keys = [MemberKey((i + 1).to_bytes(32)) for i in range(boxes)]
-        self.genesis = _genesis(keys, self.conditions, content_id(to_bytes(self._initial)))
-        self.boxes = [
-            Box(i, key, SqliteChainStore(":memory:", self.genesis.id)) for i, key in enumerate(keys)
-        ]
+        self.initial = np.zeros(self.conditions.parameters, np.int32)
+        keys = self._keys(boxes)
+        members = list({key.public: key for key in keys}.values())
+        self.genesis = _genesis(members, self.conditions, content_id(to_bytes(self.initial)))
+        self.boxes = [Box(i, key, self._new_store()) for i, key in enumerate(keys)]
+        self._by_host = {box.host: box for box in self.boxes}
         for box in self.boxes:
             self.switch_on(box)
 
     def switch_on(self, box: Box) -> None:
         """Start the node of a box from what its store holds."""
-        chain = Chain(self.genesis, (self._initial,), box.store)
+        chain = Chain(self.genesis, (self.initial,), box.store, self._retention(box))
         box.epoch += 1
-        box.node = Node(
+        box.node = self._node_class(box)(
             chain=chain,
             store=box.store,
             ward_key=WARD_KEY,
-            seeds=[Address(self.boxes[0].host, SYNC_PORT)] if box.index else [],
+            seeds=[Address(other.host, SYNC_PORT) for other in self._seeds(box)],
             broadcast_port=BROADCAST_PORT,
             rng=random.Random(self._rng.getrandbits(64)),
-            now=self.instant,
+            now=self.instant_of(box),
+            voter=Voter(self.genesis, box.key, box.store),
         )
         box.ticking = float("inf")
         self._schedule_tick(box)
@@ -145,10 +159,29 @@ class Ward:
         self._mine(box, box.running)
         self._after(box)
 
+    def update(self, box: Box, base: bytes) -> tuple[Update, bytes]:
+        """A box's update on a block, with random differences as its payload."""
+        delta = self._vectors.integers(-(2**20), 2**20, self.conditions.parameters, dtype=np.int32)
+        payload = update_codec.encode(delta, Codec.INT32)
+        update = Update(
+            model=0,
+            member=box.key.public,
+            base=base,
+            examples=self._rng.randint(1, 500),
+            payload_length=len(payload),
+            payload=content_id(payload),
+            signature=bytes(SIGNATURE_BYTES),
+        )
+        return update.signed(box.key, self.genesis.id), payload
+
     @property
     def instant(self) -> Instant:
         """The clocks."""
         return Instant(self.now, START + self.now)
+
+    def instant_of(self, box: Box) -> Instant:
+        """The clocks of a box."""
+        return Instant(self.now, START + self.now + box.skew)
 
     def on(self) -> list[Box]:
         """The boxes that are switched on."""
@@ -162,6 +195,41 @@ class Ward:
             and to_bytes(state.parameters[0]) == to_bytes(states[0].parameters[0])
             for state in states
         )
+
+    # What a simulation may do otherwise
+
+    def _keys(self, boxes: int) -> list[MemberKey]:
+        """The members' keys, one for each box; cloned cards have the same."""
+        return [MemberKey((i + 1).to_bytes(32)) for i in range(boxes)]
+
+    def _new_store(self) -> SqliteChainStore:
+        """An empty store."""
+        return SqliteChainStore(":memory:", self.genesis.id)
+
+    def _node_class(self, box: Box) -> type[Node]:  # noqa: ARG002
+        """What runs in a box."""
+        return Node
+
+    def _retention(self, box: Box) -> Retention:  # noqa: ARG002
+        """What a box keeps of its chain."""
+        return self.conditions.retention
+
+    def _seeds(self, box: Box) -> list[Box]:
+        """Whose address a box is given."""
+        return self.boxes[:1] if box.index else []
+
+    def _reaches(self, sender: Box, receiver: Box) -> bool:
+        """Whether the network carries datagrams between two boxes."""
+        return self._groups.get(sender.index, 0) == self._groups.get(receiver.index, 0)
+
+    def _offer(self, box: Box, node: Node, update: Update, payload: bytes) -> None:
+        """A box has trained."""
+        try:
+            node.submit_update(update, payload, self.instant_of(box))
+        except Rejected as rejected:
+            # A box that was off and on again trains on the same base a second time.
+            if rejected.rule is not Rule.UPDATE_REPEATED:
+                raise
 
     # How it runs
 
@@ -200,14 +268,14 @@ class Ward:
             # An earlier deadline has taken the place of this one, or the box was switched off.
             if box.ticking == deadline and box.epoch == epoch and box.node is not None:
                 box.ticking = float("inf")
-                box.node.tick(self.instant)
+                box.node.tick(self.instant_of(box))
                 self._after(box)
 
         self._at(max(self.now + 1e-6, deadline), tick)
 
     def _post(self, sender: Box, datagram: Datagram) -> None:
-        receiver = next(box for box in self.boxes if box.host == datagram.address.host)
-        if self._groups.get(sender.index, 0) != self._groups.get(receiver.index, 0):
+        receiver = self._by_host[datagram.address.host]
+        if not self._reaches(sender, receiver):
             return
         port = SYNC_PORT if datagram.socket is Socket.SYNC else BROADCAST_PORT
         copies = 1 + (self._rng.random() < self.conditions.duplication)
@@ -217,30 +285,31 @@ class Ward:
             self._later(
                 receiver,
                 self._rng.uniform(*self.conditions.delay),
-                lambda node: self._deliver(node, datagram, Address(sender.host, port)),
+                lambda node: self._deliver(receiver, node, datagram, Address(sender.host, port)),
             )
 
-    def _deliver(self, node: Node, datagram: Datagram, source: Address) -> None:
+    def _deliver(self, box: Box, node: Node, datagram: Datagram, source: Address) -> None:
         self.delivered += 1
-        node.receive(datagram.socket, source, datagram.data, self.instant)
+        node.receive(datagram.socket, source, datagram.data, self.instant_of(box))
 
     def _schedule_block(self, box: Box) -> None:
-        mean = self.conditions.spacing * len(self.boxes)
+        mean = self.conditions.spacing * len(self.boxes) / box.hash_rate
 
         def mine(node: Node) -> None:
-            self._mine(box, node)
+            if not node.rest(box.key.public, self.instant_of(box)):
+                self._mine(box, node)
             self._schedule_block(box)
 
         self._later(box, self._rng.expovariate(1 / mean), mine)
 
     def _mine(self, box: Box, node: Node) -> None:
-        template = node.template(box.key.public, self.instant)
+        template = node.template(box.key.public, self.instant_of(box))
         extranonce = self._rng.randbytes(EXTRANONCE_BYTES)
         nonce = 0
         while not meets(template.work.header(extranonce, nonce).id, expand(template.work.target)):
             nonce += 1
         block = template.block(extranonce, nonce, template.work.time, box.key, self.genesis.id)
-        node.submit_block(block, self.instant)
+        node.submit_block(block, self.instant_of(box))
 
     def _schedule_training(self, box: Box) -> None:
         base = box.running.chain.head.id
@@ -248,25 +317,7 @@ class Ward:
         def train(node: Node) -> None:
             if node.chain.head.id != base:
                 return
-            delta = self._vectors.integers(
-                -(2**20), 2**20, self.conditions.parameters, dtype=np.int32
-            )
-            payload = update_codec.encode(delta, Codec.INT32)
-            update = Update(
-                model=0,
-                member=box.key.public,
-                base=base,
-                examples=self._rng.randint(1, 500),
-                payload_length=len(payload),
-                payload=content_id(payload),
-                signature=bytes(SIGNATURE_BYTES),
-            ).signed(box.key, self.genesis.id)
-            try:
-                node.submit_update(update, payload, self.instant)
-            except Rejected as rejected:
-                # A box that was off and on again trains on the same base a second time.
-                if rejected.rule is not Rule.UPDATE_REPEATED:
-                    raise
+            self._offer(box, node, *self.update(box, base))
 
         self._later(box, self.conditions.training * self._rng.uniform(0.5, 1.5), train)
 
@@ -289,12 +340,20 @@ def _genesis(keys: list[MemberKey], conditions: Conditions, root: bytes) -> Gene
         half_life=20 * spacing,
         target_limit=EASY_TARGET,
         target_start=EASY_TARGET,
-        future_bound=600,
+        min_spacing=0,
+        share_window=conditions.share_window,
+        share_rest=conditions.share_rest,
+        future_bound=conditions.future_bound,
         subsidy=1000,
+        contributors_percent=50,
         updates_per_block=64,
         transfers_per_block=16,
         examples_cap=500,
         discounts=(256, 128, 64),
+        checkpoint_interval=conditions.checkpoint_interval,
+        endorsements_per_block=64,
         models=(model,),
         members=tuple(Member(f"box-{i}", key.public.hex()) for i, key in enumerate(keys)),
+        authorities=(),
+        authority_quorum=0,
     )

@@ -1,135 +1,88 @@
-"""The chain in SQLite: blocks, payloads, recent parameters, accounts and the mempool.
+"""The chain in SQLite: blocks, payloads, recent parameters, records and the mempool.
 
 Everything that a ward agrees on is content-addressed or recomputable, so the database holds
 nothing that could not be checked again; it is written so that no power cut makes that needed.
 """
 
 import logging
-import sqlite3
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from edgenode.ledger.accounts import EMPTY, Account, AccountsUndo
 from edgenode.ledger.block import Block
-from edgenode.ledger.encoding import MalformedError
-from edgenode.ledger.header import HEADER_BYTES, Header
+from edgenode.ledger.encoding import MalformedError, Reader, u32
+from edgenode.ledger.finality import Checkpoint
 from edgenode.ledger.merkle import merkle_root
+from edgenode.ledger.records import KEY_BYTES_LIMIT, Records, Undo
 from edgenode.ledger.store import (
     PARAMETERS_KEPT,
-    SNAPSHOT_INTERVAL,
     SNAPSHOTS_KEPT,
-    AlteredError,
     Connected,
+    Joined,
+    KeptState,
+    MissingDataError,
     Switch,
 )
-from edgenode.ledger.transaction import Transaction, Update, decode_transaction
+from edgenode.ledger.transaction import (
+    STATE_INTERVAL,
+    Transaction,
+    Update,
+    decode_transaction,
+    holds_state_root,
+)
+from edgenode.ledger.vows import Vow
+from edgenode.storage import examination, meta
+from edgenode.storage.chain_file import checked_record, condemn, open_chain_file
+from edgenode.storage.errors import (
+    AlteredRecordError,
+    DamagedStoreError,
+    ForeignStoreError,
+    StoreError,
+    StoreFullError,
+    translated,
+)
+from edgenode.storage.headers import SqliteHeaders
+from edgenode.storage.in_place import InPlace
+
+__all__ = [
+    "AlteredRecordError",
+    "DamagedStoreError",
+    "ForeignStoreError",
+    "SqliteChainStore",
+    "StoreError",
+    "StoreFullError",
+]
 
 log = logging.getLogger(__name__)
 
 Decoded = TypeVar("Decoded")
 
-STORE_FORMAT = 2
-
-# STRICT: quick_check then also finds a value whose type the disk has altered.
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) WITHOUT ROWID, STRICT;
--- Every stored block. Its height orders parents before children. on_chain is the block's height
--- while it belongs to the chain, NULL beside it.
-CREATE TABLE block (
-    id BLOB PRIMARY KEY,
-    height INTEGER NOT NULL,
-    raw BLOB NOT NULL,
-    on_chain INTEGER UNIQUE,
-    undo BLOB
-) STRICT;
-CREATE INDEX block_height ON block (height);
-CREATE TABLE payload (id BLOB PRIMARY KEY, raw BLOB NOT NULL) STRICT;
--- Which stored block or waiting update names a payload.
-CREATE TABLE payload_user (
-    payload BLOB NOT NULL, user BLOB NOT NULL, PRIMARY KEY (payload, user)
-) WITHOUT ROWID, STRICT;
-CREATE INDEX payload_of_user ON payload_user (user);
--- height is that of the last block with this root, snapshot that of the last one that keeps it.
-CREATE TABLE parameters (
-    root BLOB PRIMARY KEY, height INTEGER NOT NULL, snapshot INTEGER, raw BLOB NOT NULL
-) STRICT;
-CREATE TABLE account (
-    key BLOB PRIMARY KEY, balance BLOB NOT NULL, sequence BLOB NOT NULL, crc INTEGER NOT NULL
-) WITHOUT ROWID, STRICT;
-CREATE TABLE mempool (
-    id BLOB PRIMARY KEY, arrival INTEGER NOT NULL, raw BLOB NOT NULL
-) STRICT;
-"""
-
-
-class StoreError(Exception):
-    """The database cannot be used as it is; the message says why and what to do."""
-
-
-class DamagedStoreError(StoreError):
-    """The database file is damaged; `edgenode.storage.salvage` can read what is left."""
-
-
-class AlteredRecordError(DamagedStoreError, AlteredError):
-    """The database is sound, but a record in it is not what was written."""
-
-
-class ForeignStoreError(StoreError):
-    """The database belongs to another ward, or a newer program wrote it."""
-
-
-class StoreFullError(StoreError):
-    """The disk is full: nothing was written, everything written before is intact."""
-
-
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
-
-
-@contextmanager
-def _translated(path: str) -> Iterator[None]:
-    """SQLite's errors in the store's words; a mistake of ours stays what it is."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        extended = getattr(error, "sqlite_errorcode", 0)
-        code = extended & 0xFF
-        # No room for the log's index is no damage: it is how opening meets a full disk.
-        if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_SHMSIZE:
-            raise StoreFullError(f"no room left on the disk of {path}") from error
-        if code in _DAMAGE:
-            raise DamagedStoreError(f"{path}: {error}") from error
-        if isinstance(error, sqlite3.OperationalError):
-            raise StoreError(f"{path}: {error}") from error
-        raise
-
 
 class SqliteChainStore:
     """A `ledger.store.ChainStore` in one database file; ":memory:" for a simulation."""
 
-    def __init__(self, path: Path | str, genesis_id: bytes) -> None:
-        """Open or create the database of one ward.
+    def __init__(self, path: Path | str, genesis_id: bytes, *, still: bool = False) -> None:
+        """Open or create the database of one ward; checks what a start needs of it.
+
+        With `still` it is only read, as it stands now, whatever another process writes meanwhile.
 
         Raises:
-            DamagedStoreError: the file is no intact database.
+            DamagedStoreError: the file is no intact database, or damage was met in it before.
             ForeignStoreError: it belongs to another ward or was written by a newer program.
         """
         self.path = str(path)
-        with _translated(self.path):
-            self._db = sqlite3.connect(self.path, isolation_level=None)
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                # FULL: a commit that returned is on the disk, also when power fails next.
-                self._db.execute("PRAGMA synchronous = FULL")
-                self._check_intact()
-                self._open_format(genesis_id)
-            except BaseException:
-                # Nobody else could close the database; the error itself goes on.
-                self._db.close()
-                raise
+        self._file = path if isinstance(path, Path) else None
+        self._db = open_chain_file(path, genesis_id)
+        if still:
+            self._db.execute("BEGIN")  # what follows reads of one moment, the next statement's
+        self.headers = SqliteHeaders(self._db, self.path, self._transaction)
+        self._genesis_id = genesis_id
+        with translated(self.path):
+            self._floor = meta.read_number(self._db, self.path, "floor") or 0
+        self._in_place = InPlace(self._file)  # once a row was read, all files are there
 
     def settle(self) -> None:
         """Bring all that was written into the database file itself.
@@ -137,53 +90,42 @@ class SqliteChainStore:
         Raises:
             StoreFullError: there is no room for it; the write-ahead log still holds it.
         """
-        with _translated(self.path):
+        with translated(self.path):
             busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreFullError(f"no room left on the disk of {self.path}")
 
     def close(self) -> None:
-        """Close the database; what was written stays written without it."""
-        self._db.close()
+        """Keep the headers that wait to be written, and close the database.
+
+        Should the disk have no room for them, the peers still have them.
+        """
+        try:
+            self.headers.keep()
+        except StoreError as error:
+            log.warning("the last headers are not kept", extra={"error": error})
+        finally:
+            self._db.close()
 
     def note_damage(self, damage: str) -> None:
-        """Have the next start treat this store as damaged, though SQLite finds nothing wrong."""
-        with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('damage', ?)", (damage,))
+        """Have the next start treat this store as damaged, though it finds nothing wrong.
 
-    def _check_intact(self) -> None:
-        (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise DamagedStoreError(f"{self.path}: {verdict}")
+        In a file of its own: the database may take no more writes.
 
-    def _open_format(self, genesis_id: bytes) -> None:
-        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-            with self._transaction():
-                for statement in _SCHEMA.split(";"):
-                    self._db.execute(statement)
-                self._db.executemany(
-                    "INSERT INTO meta VALUES (?, ?)",
-                    [("format", STORE_FORMAT), ("genesis", genesis_id)],
-                )
-        meta = dict(self._db.execute("SELECT key, value FROM meta"))
-        if meta.get("format") != STORE_FORMAT:
-            raise ForeignStoreError(
-                f"{self.path} has format {meta.get('format')}, this program reads {STORE_FORMAT}; "
-                "run the program that wrote it"
-            )
-        if meta.get("genesis") != genesis_id:
-            raise ForeignStoreError(
-                f"{self.path} belongs to another ward; give this node another state directory "
-                "or the genesis file that it was started with"
-            )
-        if "damage" in meta:
-            raise DamagedStoreError(str(meta["damage"]))
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self._file is not None:
+            condemn(self._file, damage)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _translated(self.path):
+        self._in_place.check()
+        with translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                # First those that wait: what this transaction writes may build on them.
+                self.headers.write()
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
@@ -191,40 +133,39 @@ class SqliteChainStore:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            self.headers.written()
 
-    def _one(self, query: str, *values: object) -> tuple[bytes] | None:
-        with _translated(self.path):
-            row: tuple[bytes] | None = self._db.execute(query, values).fetchone()
-        return row
+    def _one(self, query: str, *values: object) -> bytes | None:
+        """The bytes that a query finds; none where the disk has made something else of them."""
+        row = self._row(query, *values)
+        if row is None:
+            return None
+        # What no bytes are the name or the checksum of is found out as other altered bytes are.
+        return row[0] if isinstance(row[0], bytes) else b""
+
+    def _meta(self, key: str) -> bytes | None:
+        with translated(self.path):
+            return meta.read(self._db, self.path, key)
+
+    def _row(self, query: str, *values: object) -> Any:  # noqa: ANN401  (of any columns)
+        with translated(self.path):
+            return self._db.execute(query, values).fetchone()
 
     # Blocks
 
-    def headers(self) -> Iterator[Header]:
+    def head(self) -> bytes:
         """See ChainStore."""
-        with _translated(self.path):
-            rows = self._db.execute(
-                "SELECT id, substr(raw, 1, ?) FROM block ORDER BY height", (HEADER_BYTES,)
-            )
-            for block_id, raw in rows:
-                header = self._unaltered(partial(Header.decode, raw), "header", block_id)
-                if header.id != block_id:
-                    raise self._altered("header", block_id)
-                yield header
-
-    def active(self) -> Sequence[bytes]:
-        """See ChainStore."""
-        with _translated(self.path):
-            rows = self._db.execute(
-                "SELECT id FROM block WHERE on_chain IS NOT NULL ORDER BY on_chain"
-            )
-            return [block_id for (block_id,) in rows]
+        head = self._meta("head")
+        if head is None:
+            raise DamagedStoreError(f"{self.path}: it does not say where the chain ends")
+        return head
 
     def block(self, block_id: bytes) -> Block | None:
         """See ChainStore."""
-        row = self._one("SELECT raw FROM block WHERE id = ?", block_id)
-        if row is None:
+        raw = self._one("SELECT raw FROM block WHERE id = ?", block_id)
+        if raw is None:
             return None
-        block = self._unaltered(partial(Block.decode, row[0]), "block", block_id)
+        block = self._unaltered(partial(Block.decode, raw), "block", block_id)
         if block.id != block_id or merkle_root(block.leaves) != block.header.merkle_root:
             raise self._altered("block", block_id)
         return block
@@ -239,23 +180,46 @@ class SqliteChainStore:
         return AlteredRecordError(f"{self.path}: {what} {name.hex()} changed on the disk")
 
     def has_block(self, block_id: bytes) -> bool:
-        """Whether a block is stored."""
-        return self._one("SELECT 1 FROM block WHERE id = ?", block_id) is not None
-
-    def undo(self, block_id: bytes) -> AccountsUndo:
         """See ChainStore."""
-        row = self._one("SELECT undo FROM block WHERE id = ? AND on_chain IS NOT NULL", block_id)
-        if row is None:
-            raise KeyError(block_id.hex())
-        raw, crc = row[0][:-4], int.from_bytes(row[0][-4:])
+        return self._row("SELECT 1 FROM block WHERE id = ?", block_id) is not None
+
+    def beside(self, height: int) -> list[bytes]:
+        """See ChainStore."""
+        with translated(self.path):
+            rows = self._db.execute(
+                "SELECT id FROM block WHERE undo IS NULL AND height >= ? ORDER BY height", (height,)
+            )
+            return [block_id for (block_id,) in rows]
+
+    def lacking(self) -> list[tuple[bytes, bytes]]:
+        """See ChainStore."""
+        with translated(self.path):
+            return self._db.execute(
+                "SELECT block.id, payload_user.payload FROM block "
+                "JOIN payload_user ON payload_user.user = block.id "
+                "WHERE block.undo IS NULL AND NOT EXISTS "
+                "(SELECT 1 FROM payload WHERE payload.id = payload_user.payload)"
+            ).fetchall()
+
+    def undo(self, block_id: bytes) -> Undo:
+        """See ChainStore."""
+        found = self._one("SELECT undo FROM block WHERE id = ? AND undo IS NOT NULL", block_id)
+        if found is None:
+            raise MissingDataError(f"the undo record of block {block_id.hex()} is not in the store")
+        raw, crc = found[:-4], int.from_bytes(found[-4:])
         if zlib.crc32(raw) != crc:
             raise self._altered("undo record", block_id)
-        return AccountsUndo.decode(raw)
+        return self._unaltered(partial(Undo.decode, raw), "undo record", block_id)
 
     def add_block(self, block: Block, height: int) -> None:
         """See ChainStore."""
         with self._transaction():
             self._insert_block(block, height)
+            # One that the disk has altered; SQLite writes nothing where the bytes are the same.
+            raw = block.encode()
+            self._db.execute(
+                "UPDATE block SET raw = ? WHERE id = ? AND raw IS NOT ?", (raw, block.id, raw)
+            )
 
     def _insert_block(self, block: Block, height: int) -> None:
         self._db.execute(
@@ -266,6 +230,12 @@ class SqliteChainStore:
             "INSERT OR IGNORE INTO payload_user VALUES (?, ?)",
             [(update.payload, block.id) for update in block.updates],
         )
+        self._check_found("block", block.id)
+
+    def _check_found(self, table: str, name: bytes) -> None:
+        """See that an altered index does not hide what was written: it would be pulled for ever."""
+        if self._row(f"SELECT 1 FROM {table} WHERE id = ?", name) is None:  # noqa: S608
+            raise AlteredRecordError(f"{self.path}: the index of {table}s changed on the disk")
 
     def drop_block(self, block_id: bytes) -> None:
         """See ChainStore."""
@@ -289,12 +259,11 @@ class SqliteChainStore:
 
     def payload(self, content_id: bytes) -> bytes | None:
         """See ChainStore."""
-        row = self._one("SELECT raw FROM payload WHERE id = ?", content_id)
-        return row and row[0]
+        return self._one("SELECT raw FROM payload WHERE id = ?", content_id)
 
     def has_payload(self, content_id: bytes) -> bool:
         """See ChainStore."""
-        return self._one("SELECT 1 FROM payload WHERE id = ?", content_id) is not None
+        return self._row("SELECT 1 FROM payload WHERE id = ?", content_id) is not None
 
     def add_payload(self, content_id: bytes, payload: bytes) -> None:
         """See ChainStore."""
@@ -308,55 +277,86 @@ class SqliteChainStore:
 
     def _insert_payload(self, content_id: bytes, payload: bytes) -> None:
         self._db.execute("INSERT OR REPLACE INTO payload VALUES (?, ?)", (content_id, payload))
+        self._check_found("payload", content_id)
 
     def parameters(self, root: bytes) -> bytes | None:
         """See ChainStore."""
-        row = self._one("SELECT raw FROM parameters WHERE root = ?", root)
-        return row and row[0]
+        return self._one("SELECT raw FROM parameters WHERE root = ?", root)
 
     # The head
 
-    def accounts(self) -> dict[bytes, Account]:
+    def final(self) -> Checkpoint | None:
         """See ChainStore."""
-        with _translated(self.path):
-            rows = self._db.execute("SELECT key, balance, sequence, crc FROM account")
-            accounts = {}
-            for key, balance, sequence, crc in rows:
-                if zlib.crc32(key + balance + sequence) != crc:
-                    raise self._altered("account", key)
-                accounts[key] = Account(int.from_bytes(balance), int.from_bytes(sequence))
-            return accounts
+        raw = self._meta("final")
+        if raw is None:
+            return None
+        reader = Reader(raw)
+        return Checkpoint(reader.u32("height"), reader.take(32, "block id"))
+
+    @property
+    def records(self) -> Records:
+        """See ChainStore."""
+        return self
+
+    def found(self, records: Mapping[bytes, bytes]) -> None:
+        """See ChainStore."""
+        with self._transaction():
+            self._write_records(records)
+
+    def get(self, key: bytes) -> bytes | None:
+        """See Records; raises DamagedStoreError."""
+        row = self._row("SELECT value, crc FROM record WHERE key = ?", key)
+        return None if row is None else checked_record(self.path, key, *row)
+
+    def under(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """See Records; raises DamagedStoreError."""
+        with translated(self.path):
+            rows = self._db.execute(
+                "SELECT key, value, crc FROM record WHERE key >= ? AND key < ? ORDER BY key",
+                (prefix, prefix + b"\xff" * KEY_BYTES_LIMIT),
+            ).fetchall()
+        for key, value, crc in rows:
+            yield key, checked_record(self.path, key, value, crc)
 
     def switch(self, change: Switch) -> None:
         """See ChainStore."""
         with self._transaction():
             self._db.executemany(
-                "UPDATE block SET on_chain = NULL, undo = NULL WHERE id = ?",
+                "UPDATE block SET undo = NULL WHERE id = ?",
                 [(block_id,) for block_id in change.disconnected],
             )
             height = change.height
             for joined in change.connected:
                 height += 1
-                undo = joined.undo.encode()
                 self._insert_block(joined.block, height)
                 self._db.execute(
-                    "UPDATE block SET on_chain = ?, undo = ? WHERE id = ?",
-                    (height, undo + zlib.crc32(undo).to_bytes(4), joined.block.id),
+                    "UPDATE block SET undo = ? WHERE id = ?",
+                    (_with_crc(joined.undo), joined.block.id),
                 )
                 self._keep_parameters(joined, height)
-            self._write_accounts(change.accounts)
+            if change.connected:
+                meta.write(self._db, "head", change.connected[-1].block.id)
+            if change.final is not None:
+                meta.write(self._db, "final", u32(change.final.height) + change.final.id)
+            self._write_records(change.records)
+            self._db.execute("DELETE FROM state WHERE height > ?", (change.height,))
+            self._keep_states(change.states)
             self._drop_old_parameters(height)
 
-    def _write_accounts(self, accounts: dict[bytes, Account]) -> None:
-        # SQLite's integers are signed; balances are unsigned 64-bit numbers, kept as bytes.
-        for key, account in accounts.items():
-            if account == EMPTY:
-                self._db.execute("DELETE FROM account WHERE key = ?", (key,))
+    def _keep_states(self, states: Sequence[KeptState]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO state VALUES (?, ?, ?)",
+            [(state.root, state.height, state.raw) for state in states],
+        )
+
+    def _write_records(self, records: Mapping[bytes, bytes] | Mapping[bytes, bytes | None]) -> None:
+        for key, value in records.items():
+            if value is None:
+                self._db.execute("DELETE FROM record WHERE key = ?", (key,))
             else:
-                balance, sequence = account.balance.to_bytes(8), account.sequence.to_bytes(8)
                 self._db.execute(
-                    "INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?)",
-                    (key, balance, sequence, zlib.crc32(key + balance + sequence)),
+                    "INSERT OR REPLACE INTO record VALUES (?, ?, ?)",
+                    (key, value, zlib.crc32(key + value)),
                 )
 
     def _keep_parameters(self, joined: Connected, height: int) -> None:
@@ -368,15 +368,112 @@ class SqliteChainStore:
         )
         roots = [(height, model.root) for model in joined.block.coinbase.models]
         self._db.executemany("UPDATE parameters SET height = ? WHERE root = ?", roots)
-        if height % SNAPSHOT_INTERVAL == 0:
+        if holds_state_root(height + 1):
             self._db.executemany("UPDATE parameters SET snapshot = ? WHERE root = ?", roots)
 
     def _drop_old_parameters(self, height: int) -> None:
         """Drop parameters far below the head that no snapshot keeps."""
+        # Those from the floor on stay: what is kept can be checked again, and joined at.
+        oldest = self._floor or height - SNAPSHOTS_KEPT * STATE_INTERVAL
         self._db.execute(
             "DELETE FROM parameters WHERE height < ? AND (snapshot IS NULL OR snapshot < ?)",
-            (height - PARAMETERS_KEPT, height - SNAPSHOTS_KEPT * SNAPSHOT_INTERVAL),
+            (height - PARAMETERS_KEPT, oldest),
         )
+
+    # What is not kept for ever
+
+    def floor(self) -> int:
+        """See ChainStore."""
+        return self._floor
+
+    def states(self) -> list[int]:
+        """See ChainStore."""
+        with translated(self.path):
+            rows = self._db.execute("SELECT height FROM state ORDER BY height").fetchall()
+        return [height for (height,) in rows if isinstance(height, int)]
+
+    def state(self, root: bytes) -> bytes | None:
+        """See ChainStore."""
+        return self._one("SELECT raw FROM state WHERE root = ?", root)
+
+    def state_at(self, height: int) -> bytes | None:
+        """See ChainStore."""
+        return self._one("SELECT raw FROM state WHERE height = ?", height)
+
+    def join(self, joined: Joined) -> None:
+        """See ChainStore."""
+        height, block = joined.state.height, joined.block
+        with self._transaction():
+            self._db.execute("DELETE FROM record")
+            self._write_records(joined.records)
+            self._db.execute("DELETE FROM state")
+            self._keep_states([joined.state])
+            self._db.execute("UPDATE block SET undo = NULL WHERE height >= ?", (height,))
+            self._insert_block(block, height)
+            self._db.execute(
+                "UPDATE block SET undo = ? WHERE id = ?", (_with_crc(Undo({})), block.id)
+            )
+            self._db.executemany(
+                "INSERT INTO parameters VALUES (?, ?, ?, ?) ON CONFLICT (root) DO UPDATE "
+                "SET raw = excluded.raw, height = excluded.height, snapshot = excluded.snapshot",
+                [(root, height, height, raw) for root, raw in joined.parameters],
+            )
+            meta.write(self._db, "head", block.id)
+            meta.write(self._db, "floor", height)
+        self._floor = height
+
+    def raise_floor(self, height: int) -> None:
+        """See ChainStore."""
+        with self._transaction():
+            meta.write(self._db, "floor", height)
+            self._db.execute("DELETE FROM state WHERE height < ?", (height,))
+        self._floor = height
+
+    def forget_states(self, below: int) -> None:
+        """See ChainStore."""
+        old = [height for height in self.states() if height < below and height != self._floor]
+        if old:
+            with self._transaction():
+                self._db.executemany("DELETE FROM state WHERE height = ?", [(h,) for h in old])
+
+    def drop_below_floor(self, limit: int) -> bool:
+        """See ChainStore."""
+        with translated(self.path):
+            doomed = self._db.execute(
+                "SELECT id FROM block WHERE height < ? LIMIT ?", (self._floor, limit)
+            ).fetchall()
+        if doomed:
+            with self._transaction():
+                for (block_id,) in doomed:
+                    self._db.execute("DELETE FROM block WHERE id = ?", (block_id,))
+                    self._release_payloads(block_id)
+        return bool(doomed)
+
+    def used_bytes(self) -> int:
+        """See ChainStore."""
+        pages, free, size = (
+            self._row(f"PRAGMA {name}")[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def faults(self) -> Iterator[str]:
+        """See ChainStore."""
+        return examination.faults(self, self._db, self.path, self._genesis_id)
+
+    # The member's vow
+
+    def vow(self) -> Vow | None:
+        """See VowStore; raises AlteredRecordError rather than give a lower one."""
+        raw = self._meta("vow")
+        if raw is None:
+            return None
+        reader = Reader(raw)
+        return Vow(reader.u32("source"), reader.u32("target"))
+
+    def keep_vow(self, vow: Vow) -> None:
+        """See VowStore."""
+        with self._transaction():
+            meta.write(self._db, "vow", u32(vow.source) + u32(vow.target))
 
     # The mempool
 
@@ -408,7 +505,7 @@ class SqliteChainStore:
 
     def waiting(self) -> list[Transaction]:
         """The transactions that waited when the node stopped, in order of arrival."""
-        with _translated(self.path):
+        with translated(self.path):
             rows = self._db.execute("SELECT id, raw FROM mempool ORDER BY arrival").fetchall()
         waiting = []
         for name, raw in rows:
@@ -417,3 +514,8 @@ class SqliteChainStore:
                 raise self._altered("transaction", name)
             waiting.append(transaction)
         return waiting
+
+
+def _with_crc(undo: Undo) -> bytes:
+    raw = undo.encode()
+    return raw + zlib.crc32(raw).to_bytes(4)

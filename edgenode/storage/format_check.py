@@ -6,7 +6,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from edgenode.storage.chain import STORE_FORMAT
+from edgenode.ledger.store import AlteredError
+from edgenode.storage import meta
+from edgenode.storage.chain_file import damage_note
+from edgenode.storage.meta import STORE_FORMAT
 from edgenode.storage.samples_file import APPLICATION_ID, SCHEMA_VERSION
 
 PATIENCE_S = 2.0
@@ -15,19 +18,24 @@ PATIENCE_S = 2.0
 def check_chain_store(path: Path) -> str:
     """What is wrong with the file of a chain; empty if nothing is.
 
-    Only the format is looked at: the gossip service checks the rest whenever it starts.
+    Only the format is looked at, and whether the gossip service has met damage.
     """
+    note = damage_note(path)
+    if note.exists():
+        return f"{path} is damaged: {note.read_text(encoding='ascii', errors='replace')}"
     try:
         with closing(_opened(path)) as database:
-            meta = dict(database.execute("SELECT key, value FROM meta"))
+            written = meta.read_number(database, str(path), "format")
     except sqlite3.Error as error:
         return f"{path} does not open: {error}"
-    if meta.get("format") != STORE_FORMAT:
+    except AlteredError as error:
+        return f"{path} is damaged: {error}"
+    if written != STORE_FORMAT:
         return (
-            f"{path} has format {meta.get('format')}, this program reads {STORE_FORMAT}: run the "
+            f"{path} has format {written}, this program reads {STORE_FORMAT}: run the "
             "program that wrote it"
         )
-    return f"{path} is damaged: {meta['damage']}" if "damage" in meta else ""
+    return ""
 
 
 def check_sample_store(path: Path) -> str:

@@ -1,15 +1,21 @@
-"""What can be read of a damaged chain database: everything in it can be checked again."""
+"""How a chain database that was made anew takes the place of the damaged one.
+
+    chain.db             the store
+    chain.db.salvaged    what is made anew of a damaged store; whole once chain.db is gone
+    chain.db.damaged-1   a damaged store, put aside; -wal beside it belongs to it
+
+A power cut at any instruction leaves either the damaged store in its place with its log, to be
+salvaged again, or its successor.
+"""
 
 import logging
-import sqlite3
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+import os
+import shutil
 from pathlib import Path
 
-from edgenode.ledger.block import Block
-from edgenode.ledger.encoding import MalformedError
-from edgenode.ledger.transaction import Transaction, decode_transaction
-from edgenode.storage.chain import StoreError
+from edgenode.storage.chain_file import damage_note
+from edgenode.storage.directory import sync_directory
+from edgenode.storage.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +23,20 @@ KEPT = 3
 """Damaged files that are kept for whoever wants to look at them; a card is small."""
 
 _COMPANIONS = ("", "-wal", "-shm")
-_SMALLEST_ROW_BYTES = 128
-"""A row of any table that is read here holds at least a transfer of 153 bytes."""
+
+
+def make_room(path: Path) -> None:
+    """Let older damaged files go where the one that is made of this database would have no room."""
+    for old in _asides(path):
+        if shutil.disk_usage(path.parent).free >= path.stat().st_size:
+            return
+        log.warning("no room for it beside a new one", extra={"file": old})
+        _drop(old)
+
+
+def discard(salvaged: Path) -> None:
+    """Remove one that is not whole: it must not fill a disk that had no room for all of it."""
+    _drop(salvaged)
 
 
 def replace_damaged(path: Path, salvaged: Path) -> Path:
@@ -32,17 +50,22 @@ def replace_damaged(path: Path, salvaged: Path) -> Path:
     Raises:
         StoreError: the files cannot be renamed.
     """
-    older = sorted(path.parent.glob(f"{path.name}.damaged-*[0-9]"), key=_number)
+    log_of_it = _beside(salvaged, "-wal")
+    if log_of_it.exists() and log_of_it.stat().st_size:
+        raise StoreError(f"{salvaged} is not whole: its log is not empty")
+    older = _asides(path)
     aside = path.with_name(f"{path.name}.damaged-{_number(older[-1]) + 1 if older else 1}")
     try:
-        for ending in reversed(_COMPANIONS):  # the database last: its name says what is done
-            part = path.with_name(path.name + ending)
-            if part.exists():
-                part.replace(aside.with_name(aside.name + ending))
+        # The database first: that its name is gone says that the other one is whole. Were its log
+        # first, a power cut would leave a database that has lost its last transactions.
+        if os.geteuid() == 0:  # a person repairs it; its service is to open it
+            was = path.stat()
+            os.chown(salvaged, was.st_uid, was.st_gid)
+        sync_directory(path.parent)
+        path.replace(aside)
         finish(path, salvaged)
         for old in older[: len(older) + 1 - KEPT]:
-            for ending in _COMPANIONS:
-                old.with_name(old.name + ending).unlink(missing_ok=True)
+            _drop(old)
     except OSError as error:
         raise StoreError(f"{path} is damaged and cannot be put aside: {error}") from error
     return aside
@@ -51,77 +74,50 @@ def replace_damaged(path: Path, salvaged: Path) -> Path:
 def finish(path: Path, salvaged: Path) -> None:
     """Give a salvaged database its name, if the power failed before it had it.
 
-    One that is beside the damaged database is not complete, and is begun anew.
+    One that is beside the damaged database is not whole, and is begun anew; nor is one that has a
+    log, if somebody has removed the damaged database meanwhile.
     """
-    if not path.exists() and salvaged.exists():
+    if path.exists():
+        _drop(salvaged)
+        return
+    if salvaged.exists():
+        log_of_it = _beside(salvaged, "-wal")
+        if log_of_it.exists() and log_of_it.stat().st_size:
+            _drop(salvaged)
+    if salvaged.exists():
+        _put_log_aside(path)
+        # The note that it is damaged stays until the other one is about to take its place.
+        sync_directory(path.parent)
+        damage_note(path).unlink(missing_ok=True)
         salvaged.replace(path)
+        sync_directory(path.parent)
+    else:
+        damage_note(path).unlink(missing_ok=True)
+    _drop(salvaged)
+
+
+def _put_log_aside(path: Path) -> None:
+    """Move the log after its database: beside another one it would be taken for that one's."""
+    wal, asides = _beside(path, "-wal"), _asides(path)
+    # An empty one is what reading the database has left.
+    if wal.exists() and wal.stat().st_size and asides and not _beside(asides[-1], "-wal").exists():
+        wal.replace(_beside(asides[-1], "-wal"))
+    wal.unlink(missing_ok=True)
+    _beside(path, "-shm").unlink(missing_ok=True)
+
+
+def _asides(path: Path) -> list[Path]:
+    """The damaged files that were put aside, oldest first."""
+    return sorted(path.parent.glob(f"{path.name}.damaged-*[0-9]"), key=_number)
+
+
+def _drop(database: Path) -> None:
     for ending in _COMPANIONS:
-        salvaged.with_name(salvaged.name + ending).unlink(missing_ok=True)
+        _beside(database, ending).unlink(missing_ok=True)
 
 
-def read_blocks(path: Path) -> Iterator[Block]:
-    """The blocks that are still legible."""
-    for raw in _values(path, "block"):
-        try:
-            yield Block.decode(raw)
-        except MalformedError as error:
-            log.warning("an illegible block", extra={"file": path, "error": error})
-
-
-def read_payloads(path: Path) -> Iterator[bytes]:
-    """The payloads that are still legible."""
-    yield from _values(path, "payload")
-
-
-def read_waiting(path: Path) -> Iterator[Transaction]:
-    """The waiting transactions that are still legible."""
-    for raw in _values(path, "mempool"):
-        try:
-            yield decode_transaction(raw)
-        except MalformedError as error:
-            log.warning("an illegible transaction", extra={"file": path, "error": error})
-
-
-def _values(path: Path, table: str) -> Iterator[bytes]:
-    """The raw bytes of a table's rows, one by one, so that a bad page costs its rows only."""
-    rows = path.stat().st_size // _SMALLEST_ROW_BYTES
-    with _opened(path) as database:
-        row = 0
-        while database is not None and row < rows:
-            row = yield from _run(database, table, row, rows)
-
-
-def _run(
-    database: sqlite3.Connection, table: str, after: int, last: int
-) -> Generator[bytes, None, int]:
-    """Rows in sequence up to the next bad page; returns the row to go on after."""
-    try:
-        found = database.execute(
-            f"SELECT rowid, raw FROM {table} WHERE rowid > ? ORDER BY rowid",  # noqa: S608
-            (after,),
-        )
-        for row, raw in found:
-            after = row
-            if isinstance(raw, bytes):
-                yield raw
-    except sqlite3.DatabaseError:
-        return after + 1
-    return last
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """The damaged database, only to read; None if nothing of it can be read."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-        try:
-            # With it SQLite reads a file that is shorter than its header says.
-            database.execute("PRAGMA writable_schema = ON")
-            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.DatabaseError as error:
-            log.warning("nothing can be read", extra={"file": path, "error": error})
-            yield None
-        else:
-            yield database
+def _beside(database: Path, ending: str) -> Path:
+    return database.with_name(database.name + ending)
 
 
 def _number(aside: Path) -> int:

@@ -40,6 +40,7 @@ from edgenode.storage.samples_file import (
     last_id,
     read_meta,
     translated,
+    version_mark,
     write_meta,
 )
 from edgenode.storage.samples_salvage import (
@@ -74,8 +75,6 @@ _FAST_CLOCK_S = 86_400
 # with the monotonic one for ten minutes, to a minute (more than it is slewed in that time).
 _CLOCK_SETTLES_S = 600
 _CLOCK_PACE_S = 60
-# A version number at or above it was never given: the header is damaged.
-_IMPLAUSIBLE_VERSION = 1000
 # The log is cut back to this after a checkpoint; SQLite checkpoints at 1000 pages.
 _LOG_BYTES = 4 << 20
 
@@ -368,7 +367,7 @@ def _open_checked(path: Path) -> sqlite3.Connection:
         # A foreign file stays where it is; one without any table is the remains of ours.
         if application != APPLICATION_ID and tables and not TABLES.keys() <= tables.keys():
             raise StoreError(f"{path} is an SQLite file, but not a sample store: name another file")
-        if SCHEMA_VERSION < version < _IMPLAUSIBLE_VERSION:
+        if version > SCHEMA_VERSION and read_meta(connection, "schema") == version_mark(version):
             raise StoreError(
                 f"{path} was written by a newer version (schema {version}, known: "
                 f"{SCHEMA_VERSION}): upgrade, or name another file"
@@ -377,7 +376,11 @@ def _open_checked(path: Path) -> sqlite3.Connection:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise StoreDamagedError(str(verdict).replace("\n", " "))
-        if version != SCHEMA_VERSION or tables != TABLES or not read_meta(connection, "store"):
+        if (
+            (application, version) != (APPLICATION_ID, SCHEMA_VERSION)
+            or tables != TABLES
+            or not read_meta(connection, "store")
+        ):
             raise StoreDamagedError("its tables are not those of a sample store")
     except BaseException:
         # Nobody else could close the database; the error itself goes on.

@@ -192,6 +192,7 @@ def create(path: Path, store_id: int) -> sqlite3.Connection:
         connection.execute(TABLES["records"])
         write_meta(connection, "store", store_id)
         write_meta(connection, "next_stream", 1)
+        write_meta(connection, "schema", version_mark(SCHEMA_VERSION))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
@@ -200,6 +201,15 @@ def create(path: Path, store_id: int) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def version_mark(version: int) -> int:
+    """The number in `meta` that says a schema's version once more, with a checksum.
+
+    Every version keeps it there: one number alone, in which the disk has flipped a bit, would make
+    the store that of a program which does not exist.
+    """
+    return version << 32 | zlib.crc32(version.to_bytes(4))
 
 
 def read_meta(connection: sqlite3.Connection, key: str) -> int:

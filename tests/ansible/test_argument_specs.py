@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from edgenode.mining import kernels
 from edgenode.services.config import TABLES
 from tests.ansible.programs import HERE, run_playbook
 
@@ -21,7 +22,7 @@ WRONG = {
     ),
     "node key": (
         {"node_tree": "/t", "node_settings": {"miner": {"treads": 2}}},
-        "node_settings.miner.treads. Supported parameters include: share, threads",
+        "node_settings.miner.treads. Supported parameters include: ceiling_celsius",
     ),
     "node choice": (
         {"node_tree": "/t", "node_settings": {"trainer": {"model": "a", "runtime": "torch"}}},
@@ -64,3 +65,4 @@ def test_the_settings_of_a_node_are_those_of_its_file():
     assert {name: sorted(table["options"]) for name, table in tables.items()} == {
         name: sorted(keys) for name, keys in TABLES.items()
     }
+    assert tables["miner"]["options"]["kernel"]["choices"] == [kernels.AUTO, *kernels.KERNELS]

@@ -130,9 +130,37 @@ def test_a_box_that_comes_later_is_told_what_it_would_take(ward, genesis):
     done = enroll(ward, genesis)
     assert done.returncode != 0
     said = re.sub(r"\s+", " ", done.stdout)
-    assert "bed-3 is no member of" in said
+    assert "bed-3 is no member of ward ward-3a, and never will be" in said
+    assert "founded without authorities" in said
     assert "found a new ward" in said
     assert genesis.read_text() == before
+
+
+def test_a_ward_is_founded_with_authorities_or_told_what_it_lacks(ward, genesis):
+    matron, dean = MemberKey.generate(), MemberKey.generate()
+    done = enroll(
+        ward, genesis, ward_authority_quorum=1,
+        ward_authorities={"matron": matron.public.hex(), "dean": dean.public.hex()},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    founded = parse_genesis(genesis.read_text())
+    assert {entry.name: entry.key for entry in founded.authorities} == {
+        "matron": matron.public.hex(), "dean": dean.public.hex(),
+    }  # fmt: skip
+    assert founded.authority_quorum == 1
+    assert "ward_authorities is empty" not in done.stdout
+    genesis.unlink()
+    done = enroll(ward, genesis)
+    assert "ward_authorities is empty: the members of ward-3a are those of today for ever" in (
+        re.sub(r"\s+", " ", done.stdout)
+    )
+
+
+def test_a_check_before_there_are_keys_and_a_ward_changes_nothing(ward, genesis):
+    done = enroll(ward, genesis, "--check")
+    assert done.returncode == 0, done.stdout
+    assert not genesis.exists()
+    assert not ward.path("bed-1", "/etc/edgenode/member.key").exists()
 
 
 def test_no_ward_is_founded_without_one_of_its_boxes(ward, genesis):

@@ -74,9 +74,12 @@ def check(file):
     )
 
 
-@given(lists(networks(), min_size=1, max_size=6).map(tuple))
-def test_what_a_card_says_of_it_is_taken(empty_sets, metrics_from):
-    files = {file.path: file.text for file in render(BoxSettings(metrics_from=metrics_from))}
+@given(
+    lists(networks(), min_size=1, max_size=6).map(tuple), lists(networks(), max_size=6).map(tuple)
+)
+def test_what_a_card_says_of_it_is_taken(empty_sets, metrics_from, stratum_from):
+    settings = BoxSettings(metrics_from=metrics_from, stratum_from=stratum_from)
+    files = {file.path: file.text for file in render(settings)}
     empty_sets.with_name("card.nft").write_text(empty_sets.read_text() + files[FIREWALL])
     done = check(empty_sets.with_name("card.nft"))
     assert done.returncode == 0, done.stderr
@@ -89,6 +92,7 @@ def test_what_a_card_says_of_it_is_taken(empty_sets, metrics_from):
         {"hardening_metrics_from": ["10.0.0.9"]},
         {"hardening_metrics_from": ["10.0.0.0/8", "10.1.0.0/16", "fd00::/8"]},
         {"hardening_ssh_from": ["192.0.2.1", "2001:db8::/32"]},
+        {"hardening_stratum_from": ["10.0.0.0/8", "fd00::/8"], "hardening_stratum_port": 4444},
     ],
 )
 def test_nft_accepts_the_rules(rules, variables):
@@ -193,6 +197,19 @@ def test_metrics_are_for_those_on_the_list_and_ssh_for_all_without_one(rules, ne
     assert connects(network, STRANGER, 22)
     load(network, rules())
     assert not connects(network, WATCHER, 9464)
+
+
+def test_the_pool_is_for_those_on_the_list_on_its_own_port_and_for_nobody_without_one(
+    rules, network
+):
+    load(network, rules())
+    assert not connects(network, WATCHER, 3333)
+    load(network, rules(hardening_stratum_from=[WATCHER]))
+    assert connects(network, WATCHER, 3333)
+    assert not connects(network, STRANGER, 3333)
+    assert not connects(network, WATCHER, 9464)
+    load(network, rules(hardening_stratum_from=[WATCHER], hardening_stratum_port=3344))
+    assert (connects(network, WATCHER, 3344), connects(network, WATCHER, 3333)) == (True, False)
 
 
 def test_ssh_may_be_kept_to_a_list(rules, network):

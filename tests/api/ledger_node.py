@@ -4,17 +4,21 @@ It serves what docs/local-api.md says from a `Bench`: blocks that a miner hands 
 and added by the ledger itself. The gossip service has its own server and its own tests.
 """
 
+import hashlib
 import json
 import secrets
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 
 from edgenode.api.block_shapes import block_of, models_of, summary_of
 from edgenode.api.shapes import (
     BothTraffic,
     ClockStatus,
+    Finality,
     Head,
     LastReport,
     MempoolCounts,
@@ -28,6 +32,8 @@ from edgenode.api.shapes import (
     from_json,
     to_json,
 )
+from edgenode.gossip.views import membership_of
+from edgenode.gossip.ward_view import waiting_changes, ward_of
 from edgenode.learning.fixed_point import to_bytes, to_float
 from edgenode.ledger.hashes import display, from_display
 from edgenode.ledger.headers import expected_target
@@ -53,8 +59,12 @@ class LedgerNode:
         self.bench = self.run(lambda: Bench(genesis))
         self.reports = {}
         self.updates = []
+        self.transactions = []
         self.posted_work = 0
+        self.pay = []  # how each request for work wanted the reward split
+        self.refuses_pay = False
         self.has_work = True
+        self.is_resting = False  # as after its share of the blocks
         self.refusal = None
         self.clock = ClockStatus(True, "synchronised", "synchronised")
         self.update_refusals = []  # status and name for each of the next updates
@@ -77,6 +87,7 @@ class LedgerNode:
 
     def add(self, *transactions):
         self.run(lambda: self.bench.add(self.bench.block(*transactions)))
+        self.transactions = [each for each in self.transactions if each not in transactions]
         self._notify()
 
     @property
@@ -105,9 +116,11 @@ class LedgerNode:
         parts = request.path.strip("/").split("/")[1:]
         if "not" in request.query:
             seen, wait = request.query["not"], float(request.query["wait"])
-            current = self._work_name if parts == ["work"] else self._head_name
+            is_work = parts == ["work"]
+            current = partial(self._work_name, _pay(request)) if is_work else self._head_name
             with self.changed:
-                self.changed.wait_for(lambda: current() not in {seen, None}, wait)
+                # Who still has work hears at once that there is none.
+                self.changed.wait_for(lambda: (current() or "none") != seen, wait)
         try:
             return self.run(lambda: self._answer(request, parts))
         except (LookupError, ValueError) as error:
@@ -120,8 +133,9 @@ class LedgerNode:
     def _head_name(self):
         return display(self.bench.chain.head.id)
 
-    def _work_name(self):
-        return f"{self._name}-{self.height}" if self.has_work else None
+    def _work_name(self, pay=()):
+        split = hashlib.sha256(repr(pay).encode()).hexdigest()[:4]
+        return f"{self._name}-{self.height}-{split}" if self.has_work else None
 
     def _answer(self, request, parts):
         match request.method, *parts:
@@ -143,7 +157,9 @@ class LedgerNode:
                 block = self.bench.chain.block(entry.id)
                 if request.headers["accept"] == "application/octet-stream":
                     return Reply(body=block.encode())
-                return document(to_json(block_of(self.bench.genesis, block, interval(entry))))
+                return document(
+                    to_json(block_of(self.bench.genesis, block, interval(self.bench.chain, entry)))
+                )
             case "GET", "models":
                 return document([to_json(model) for model in self._models()])
             case "GET", "models", name, "parameters":
@@ -153,12 +169,25 @@ class LedgerNode:
             case "POST", "models", _, "updates":
                 self.updates.append(request)
                 return document({"id": "ab" * 20}, 202)
+            case "GET", "members":
+                waiting = waiting_changes(self.transactions)
+                membership = replace(membership_of(self.bench.chain), waiting=waiting)
+                return document(to_json(membership))
+            case "GET", "ward":
+                ward = ward_of(self.bench.chain, ALICE.public, NOW)
+                return document(to_json(replace(ward, resting=ward.resting or self.is_resting)))
+            case "GET", "work" if self.has_work:
+                self.pay.append([value for name, value in request.pairs if name == "pay"])
+                if self.pay[-1] and self.refuses_pay:
+                    return problem(422, "coinbase_payouts", "so it was set")
+                return document(self._work(_pay(request)).to_json())
             case "GET", "work":
-                return document(self._work().to_json()) if self.has_work else Reply(204)
+                return Reply(204)
             case "POST", "work", name:
                 return self._solved(name, request)
             case "POST", "transactions":
-                return document({"id": decode_transaction(request.body).id.hex()}, 202)
+                self.transactions.append(decode_transaction(request.body))
+                return document({"id": self.transactions[-1].id.hex()}, 202)
             case "GET", "mempool":
                 return document([])
             case "GET", "peers":
@@ -180,7 +209,7 @@ class LedgerNode:
 
     def head(self):
         genesis, entry = self.bench.genesis, self.bench.chain.head
-        target = expected_target(genesis, entry)
+        target = expected_target(genesis, entry, self.bench.chain.tree.get)
         return Head(
             id=display(entry.id),
             height=entry.height,
@@ -190,7 +219,7 @@ class LedgerNode:
             work=hex(entry.work),
             expected_hashes=work(expand(target)),
             next_target=f"{target:08x}",
-            interval=interval(entry),
+            interval=interval(self.bench.chain, entry),
             models=models_of(genesis, self.bench.chain.block(entry.id)),
         )
 
@@ -202,13 +231,16 @@ class LedgerNode:
             ward=self.bench.genesis.name,
             genesis=display(self.bench.genesis.id),
             member=ALICE.public.hex(),
+            enrolled=True,
             time=NOW,
             clock=self.clock,
             started=NOW - 100,
             head=self.head(),
+            finality=Finality(justified=0, final=0),
             best_header_height=chain.best_header().height,
+            kept_from=chain.floor,
             syncing=False,
-            mempool=MempoolCounts(0, 0),
+            mempool=MempoolCounts(0, 0, 0, 0),
             peers=1,
             balance=self.bench.balance(ALICE),
             blocks_mined=chain.head.height,
@@ -245,7 +277,7 @@ class LedgerNode:
         first = int(query.get("from", max(0, chain.head.height - count + 1)))
         entries = [chain.at(height) for height in range(first, first + count)]
         return [
-            to_json(summary_of(chain.block(entry.id), interval(entry)))
+            to_json(summary_of(chain.block(entry.id), interval(chain, entry)))
             for entry in entries
             if entry
         ]
@@ -270,9 +302,9 @@ class LedgerNode:
             },
         )
 
-    def _work(self):
+    def _work(self, pay):
         chain = self.bench.chain
-        name = self._work_name()
+        name = self._work_name(pay)
         if name not in self._templates:
             self._templates[name] = build_template(
                 self.bench.genesis,
@@ -282,6 +314,7 @@ class LedgerNode:
                 now=chain.head.header.time + 90,
                 lookup=chain.tree.get,
                 payload=lambda _: b"",
+                shared=pay,
             )
         return WorkMessage(name, self._templates[name].work)
 
@@ -304,8 +337,14 @@ class LedgerNode:
         return document({"id": display(block.id), "height": template.work.height}, 201)
 
 
-def interval(entry):
-    return entry.header.time - entry.parent.header.time if entry.parent else 0
+def _pay(request):
+    pairs = [value.split(":") for name, value in request.pairs if name == "pay"]
+    return tuple((bytes.fromhex(key), int(weight)) for key, weight in pairs)
+
+
+def interval(chain, entry):
+    parent = chain.tree.parent(entry)
+    return entry.header.time - parent.header.time if parent else 0
 
 
 def document(value, status=200):

@@ -107,6 +107,12 @@ def test_no_work_is_none(node, client):
     assert client.work() is None
 
 
+def test_work_is_asked_for_with_those_who_are_to_be_paid(node, client):
+    client.work()
+    client.work(unlike="none", pay=[(b"\xab" * 32, 7), (b"\xcd" * 32, 1)])
+    assert node.pay == [[], [f"{'ab' * 32}:7", f"{'cd' * 32}:1"]]
+
+
 def test_a_wait_ends_with_a_new_head(node, client):
     old = client.head().id
     got = []

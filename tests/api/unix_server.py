@@ -17,6 +17,7 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    pairs: tuple[tuple[str, str], ...] = ()  # of the query, also where a name comes twice
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def serve(path, answer: Callable[[Request], Reply | bytes]):
                     dict(parse_qsl(parts.query)),
                     {key.lower(): value for key, value in self.headers.items()},
                     self.rfile.read(length),
+                    tuple(parse_qsl(parts.query)),
                 )
             )
             self.close_connection = True

@@ -75,6 +75,7 @@ listen = "0.0.0.0:9464"
 
 [firewall]
 metrics_from = ["10.0.0.9", "10.1.0.0/16", "fd00::9"]
+stratum_from = ["10.2.0.0/16"]
 """
 """A card's file with every table; line 1 is [box]."""
 
@@ -163,6 +164,7 @@ settings = st.builds(
     ssh_keys=st.lists(ssh_keys, max_size=3, unique=True).map(tuple),
     time_servers=st.lists(host_names | addresses.map(str), max_size=4).map(tuple),
     metrics_from=st.lists(networks(), max_size=4).map(tuple),
+    stratum_from=st.lists(networks(), max_size=4).map(tuple),
     node=node_tables,
     ward_key=st.none() | st.binary(min_size=32, max_size=32),
     genesis=st.none() | st.just(GENESIS_TEXT),

@@ -53,6 +53,7 @@ def test_every_key_reaches_the_settings(complete):
         "10.1.0.0/16",
         "fd00::9/128",
     ]
+    assert [str(network) for network in complete.stratum_from] == ["10.2.0.0/16"]
     assert complete.ward_key == WARD_KEY
     assert complete.node == {
         "node": {"name": "bed-one"},
@@ -213,7 +214,7 @@ def test_typographic_quotes_are_named(read):
 
 def test_a_table_that_stands_twice_is_wrong(read, complete):
     reading = read(COMPLETE + '[box]\nhostname = "other"\n', complete)
-    assert told(reading) == ["edgenode.toml:47: [box]: stands twice in the file; write it once"]
+    assert told(reading) == ["edgenode.toml:48: [box]: stands twice in the file; write it once"]
     assert reading.settings == complete
 
 
@@ -232,6 +233,7 @@ def replace_ward(settings):
         ssh_keys=settings.ssh_keys,
         time_servers=settings.time_servers,
         metrics_from=settings.metrics_from,
+        stratum_from=settings.stratum_from,
         node=settings.node,
     )
 

@@ -13,7 +13,7 @@ from edgenode.appliance.health import (
     ServiceHealth,
     read_units,
 )
-from edgenode.appliance.units import SERVICES
+from edgenode.appliance.units import UNITS
 
 UNIT = """\
 Id=edgenode-{name}.service
@@ -28,7 +28,7 @@ NRestarts={restarts}
 def _services(sick=(), restarts=0):
     return {
         name: ServiceHealth(Condition.SICK if name in sick else Condition.RUNS, restarts, "")
-        for name in SERVICES
+        for name in UNITS
     }
 
 
@@ -81,7 +81,7 @@ def test_units_are_read_as_systemctl_prints_them():
 
 @given(st.text())
 def test_any_text_leaves_every_service_with_a_condition(text):
-    assert set(read_units(text)) == set(SERVICES)
+    assert set(read_units(text)) == set(UNITS)
 
 
 def test_help_needs_no_box():

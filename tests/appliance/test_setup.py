@@ -99,7 +99,10 @@ def test_a_first_boot_makes_a_box(box):
         assert shown.startswith("edgenode box bed-1\n")
         assert f"  member key  {member}\n" in shown
         assert f"  SSH host    {fingerprint} (ED25519)\n" in shown
-        assert "  waits for   a genesis.toml that lists the member key above\n" in shown
+        assert (
+            "  waits for   a genesis.toml that lists the member key above: this ward has no "
+            "authorities who could enrol it (edgenode member)\n"
+        ) in shown
     assert box.errors == []
     modes = {path: mode for path, (mode, _) in files_below(box.root / "etc").items()}
     assert {path for path, mode in modes.items() if mode == 0o600} == {
@@ -134,7 +137,7 @@ def test_a_genesis_that_came_another_way_and_is_spoilt_is_told(box):
     path.parent.mkdir(parents=True)
     path.write_text("format = 0")
     assert [str(mistake) for mistake in box.boot().mistakes] == [
-        "/etc/edgenode/genesis.toml: format 0 is unknown; this program reads 1"
+        "/etc/edgenode/genesis.toml: format 0 is unknown; this program reads 2"
     ]
     assert path.read_text() == "format = 0"
 

@@ -10,7 +10,7 @@ from edgenode.api.block_shapes import BlockShape
 from edgenode.api.json_record import from_json
 from edgenode.api.shapes import LastReport, ServiceReport, Status
 from edgenode.api.wording import shown_duration
-from edgenode.cli.output import shown_hash_rate
+from edgenode.cli.output import shown_energy, shown_hash_rate
 from edgenode.ledger.hashes import display
 from tests.api.ledger_node import PEER_ADDRESS, LedgerNode
 from tests.ledger.builder import ALICE, BOB
@@ -66,13 +66,21 @@ def test_a_state_comes_with_what_its_service_has_done(ask, node):
     reports = {
         "collector": ("no sensor is connected", {"stored_samples_total": 12345}),
         "trainer": ("ok", {"windows_total": 1234, "accuracy": 0.931, "loss": 0.2}),
-        "miner": ("ok", {"hash_rate": 375_041.7}),
+        "miner": (
+            "ok",
+            {
+                "hash_rate": 375_041.7,
+                "temperature_celsius": 48.3,
+                "joules_total": 12_345.0,
+                "joules_per_block": 411.5,
+            },
+        ),
     }
     node.reports |= {name: (ServiceReport(*report), now) for name, report in reports.items()}
     shown = states(ask("status"))
     assert shown["collector"] == "no sensor is connected, 12,345 samples stored"
     assert shown["trainer"] == "ok, 1,234 windows, accuracy 0.93"
-    assert shown["miner"] == "ok, 375 kH/s"
+    assert shown["miner"] == "ok, 375 kH/s, 48 °C, about 12.3 kJ spent, 412 J a block"
 
 
 def test_figures_that_are_not_known_yet_are_left_out(ask, node):
@@ -108,6 +116,14 @@ def test_how_long_the_next_block_takes_is_told_at_the_miners_rate(ask, node):
 )  # fmt: skip
 def test_a_hash_rate_has_the_unit_that_suits_it(rate, shown):
     assert shown_hash_rate(rate) == shown
+
+
+@pytest.mark.parametrize(
+    ("joules", "shown"),
+    [(0, "0 J"), (999.4, "999 J"), (999.6, "1 kJ"), (2.5e6, "2.5 MJ"), (7.25e12, "7,250.0 GJ")],
+)
+def test_an_energy_has_the_unit_that_suits_it(joules, shown):
+    assert shown_energy(joules) == shown
 
 
 @pytest.mark.parametrize(

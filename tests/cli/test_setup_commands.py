@@ -209,7 +209,7 @@ def test_a_genesis_of_an_unknown_task_is_refused(edgenode, tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(None, "there is no such file; get it from the ward's founder"), (b"x", "not TOML"),
-     (b"\xff", "not UTF-8"), (b"format = 2", "format 2 is unknown"), (b"format = 1", "is missing"),
+     (b"\xff", "not UTF-8"), (b"format = 0", "format 0 is unknown"), (b"format = 2", "is missing"),
      (b"format = " + b"9" * 5000, "an integer in it has too many digits"),
      (b"format = 0x" + b"f" * 5000, "format in genesis has more than 64 bits"),
      (b"format = [0x" + b"f" * 5000 + b"]", "format in genesis must be an integer, not an array"),

@@ -61,14 +61,22 @@ def make_genesis(key: MemberKey) -> Genesis:
         half_life=1920,
         target_limit=0x210FFFFF,
         target_start=0x210FFFFF,
-        future_bound=600,
+        min_spacing=0,
+        share_window=128,
+        share_rest=480,
+        future_bound=120,
         subsidy=1000,
+        contributors_percent=50,
         updates_per_block=64,
         transfers_per_block=64,
         examples_cap=4096,
         discounts=(256, 128, 64),
+        checkpoint_interval=8,
+        endorsements_per_block=128,
         models=(model,),
         members=(Member("alice", key.public.hex()),),
+        authorities=(),
+        authority_quorum=0,
     )
 
 

@@ -39,8 +39,9 @@ from tests.docs.markdown import DOCS, quoted, table_under, tables
 TEXT = (DOCS / "gossip.md").read_text(encoding="utf-8")
 
 HEAD, OTHER = bytes(range(32)), bytes(range(100, 132))
-TIP = Tip(HEAD, 0x01020304, 0x0506)
+TIP = Tip(HEAD, 0x01020304, 0x0506, 9)
 HEADERS = tuple(Header(1, HEAD, OTHER, n, 0x1F00FFFF, n) for n in (7, 8))
+RAW_HEADERS = b"".join(header.encode() for header in HEADERS)
 
 
 def le(number: int, length: int) -> bytes:
@@ -48,11 +49,12 @@ def le(number: int, length: int) -> bytes:
 
 
 CASES: dict[str, tuple[Message | Tip, int, dict[str, bytes]]] = {
-    "Tip": (TIP, 0, {"head": HEAD, "height": le(0x01020304, 4), "work": le(0x0506, 32)}),
+    "Tip": (TIP, 0, {"head": HEAD, "height": le(0x01020304, 4), "work": le(0x0506, 32),
+             "justified": le(9, 4)}),
     "Hello and Welcome": (
         Welcome(OTHER, TIP, 7071, 77, HEAD[:16]),
         0,
-        {"version": le(1, 2), "genesis": OTHER, "tip": TIP.encode(), "broadcast port": le(7071, 2),
+        {"version": le(2, 2), "genesis": OTHER, "tip": TIP.encode(), "broadcast port": le(7071, 2),
          "nonce": le(77, 8), "cookie": HEAD[:16]},
     ),
     "Confirm": (
@@ -73,7 +75,7 @@ CASES: dict[str, tuple[Message | Tip, int, dict[str, bytes]]] = {
          "port": le(7070, 2)},
     ),
     "GetHeaders": (GetHeaders((HEAD, OTHER)), 1, {"count": le(2, 1), "id": OTHER}),
-    "Headers": (Headers(HEADERS), 1, {"count": le(2, 1), "header": HEADERS[1].encode()}),
+    "Headers": (Headers(RAW_HEADERS), 1, {"count": le(2, 1), "header": HEADERS[1].encode()}),
     "GetChunks": (
         GetChunks(ObjectKind.PAYLOAD, HEAD, ((1, 2), (300, 3))),
         1,
@@ -107,7 +109,7 @@ def test_a_message_has_the_documented_layout(heading):
 
 def test_a_welcome_has_the_bytes_of_a_hello():
     assert Welcome(OTHER, TIP, 1, 2, bytes(16)).encode() == Hello(OTHER, TIP, 1, 2).encode()
-    assert fixed_length(fields(table_under(TEXT, "Hello and Welcome"))) == 128
+    assert fixed_length(fields(table_under(TEXT, "Hello and Welcome"))) == 132
 
 
 def test_every_message_has_a_section():

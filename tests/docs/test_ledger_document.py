@@ -17,15 +17,28 @@ from Crypto.Signature import eddsa
 from edgenode.cli import new_genesis
 from edgenode.learning.aggregation import WeightedUpdate, fedavg
 from edgenode.ledger import hashes
+from edgenode.ledger.endorsement import Endorsement
+from edgenode.ledger.enrolment import Enrolment, Revocation
 from edgenode.ledger.genesis import Member
 from edgenode.ledger.rules import Rule
-from edgenode.ledger.transaction import Kind, decode_transaction
+from edgenode.ledger.transaction import decode_transaction
+from edgenode.ledger.transaction_kind import Kind
 from tests.docs.layouts import assert_gapless, cut, fields, fixed_length
 from tests.docs.ledger_example import make_example, render
 from tests.docs.markdown import DOCS, code_blocks, quoted, table_under, tables
 
 TEXT = (DOCS / "ledger.md").read_text(encoding="utf-8")
-STRUCTURES = ("Header", "Block", "Coinbase", "Update", "Transfer", "Payload")
+STRUCTURES = (
+    "Header",
+    "Block",
+    "Coinbase",
+    "Update",
+    "Transfer",
+    "Enrolment",
+    "Revocation",
+    "Endorsement",
+    "Payload",
+)
 LAYOUTS = {name: fields(table_under(TEXT, name)) for name in STRUCTURES}
 
 
@@ -79,9 +92,32 @@ def test_lengths_are_those_of_the_layouts(example):
     assert fixed_length(LAYOUTS["Header"]) == len(raw(example, "header")) == 80
     assert fixed_length(LAYOUTS["Update"]) == len(raw(example, "update")) == 170
     assert fixed_length(LAYOUTS["Transfer"]) == 153
-    assert fixed_length(LAYOUTS["Coinbase"]) + 46 == len(raw(example, "coinbase"))
+    assert fixed_length(LAYOUTS["Endorsement"]) == 169
+    assert len(raw(example, "coinbase")) == 47 + 40 + 46
     transfer = bytes([Kind.TRANSFER]) + bytes(152)
     assert decode_transaction(transfer).encode() == transfer
+
+
+def test_a_change_of_members_lies_as_stated():
+    enrolment = Enrolment(b"m" * 32, "box", 7, ((1, b"a" * 64), (4, b"b" * 64)))
+    parts = cut(LAYOUTS["Enrolment"], enrolment.encode(), 1, n=3)
+    assert (parts["name"], number(parts["sequence"]), parts["authority"]) == (b"box", 7, b"\x04")
+    assert parts["signature"] == b"b" * 64
+    revocation = Revocation(b"m" * 32, 7, ((1, b"a" * 64), (4, b"b" * 64)))
+    parts = cut(LAYOUTS["Revocation"], revocation.encode(), 1)
+    assert (parts["member"], number(parts["sequence"])) == (b"m" * 32, 7)
+    assert (parts["authority"], parts["signature"]) == (b"\x04", b"b" * 64)
+
+
+def test_an_endorsement_lies_as_stated():
+    endorsement = Endorsement(b"m" * 32, 8, b"s" * 32, 16, b"t" * 32, b"x" * 64)
+    parts = cut(LAYOUTS["Endorsement"], endorsement.encode())
+    assert (number(parts["source height"]), number(parts["target height"])) == (8, 16)
+    assert (parts["source"], parts["target"], parts["signature"]) == (
+        b"s" * 32,
+        b"t" * 32,
+        b"x" * 64,
+    )
 
 
 def test_the_genesis_block_follows_from_the_canonical_constants(example):
@@ -94,7 +130,7 @@ def test_the_genesis_block_follows_from_the_canonical_constants(example):
     assert header["merkle root"] == sha256d(coinbase)
     assert number(header["time"]) == constants["time"]
     assert number(header["target"]) == constants["target_start"]
-    parts = cut(LAYOUTS["Coinbase"], coinbase)
+    parts = cut(LAYOUTS["Coinbase"], coinbase, p=0, m=1)
     assert parts["miner"] == bytes(32)
     assert parts["root"].hex() == constants["models"][0]["root"] == example["root before"]
     assert content_id(raw(example, "parameters before")) == parts["root"]
@@ -167,9 +203,10 @@ def test_the_coinbase_commits_to_the_aggregate(example):
         for old, d in zip(olds, deltas, strict=True)
     )  # fmt: skip
     assert after == raw(example, "parameters after")
-    coinbase = cut(LAYOUTS["Coinbase"], raw(example, "coinbase"))
+    coinbase = cut(LAYOUTS["Coinbase"], raw(example, "coinbase"), p=1, m=1)
     assert coinbase["root"] == content_id(after) == raw(example, "root after")
-    assert [number(coinbase[n]) for n in ("kind", "height", "reward", "models")] == [0, 1, 1000, 1]
+    assert [number(coinbase[n]) for n in ("kind", "height", "payout", "models")] == [0, 1, 500, 1]
+    assert coinbase["payee"] == coinbase["miner"] == raw(example, "alice's public key")
     assert [number(coinbase[n]) for n in ("round", "updates", "examples")] == [1, 1, 10]
 
 
@@ -215,8 +252,10 @@ def test_the_defaults_of_a_new_ward_are_as_stated():
     )
     (table,) = (t for t in tables(TEXT) if t.columns == ("constant", "reason"))
     stated = {quoted(cell)[0]: cell for cell, _ in table.rows}
-    for name in ("spacing", "half_life", "future_bound", "subsidy", "updates_per_block",
-                 "transfers_per_block", "examples_cap"):  # fmt: skip
+    for name in ("spacing", "half_life", "min_spacing", "share_window", "share_rest",
+                 "future_bound", "subsidy", "contributors_percent", "updates_per_block",
+                 "transfers_per_block", "examples_cap", "checkpoint_interval",
+                 "endorsements_per_block"):  # fmt: skip
         match = re.search(r"\((\d+)", stated[name])
         assert match, name
         assert int(match[1]) == getattr(made, name), name

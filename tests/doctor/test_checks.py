@@ -20,6 +20,7 @@ from tests.doctor.boxes import (
     GB,
     NOW,
     PEER,
+    RUNNING,
     SAMPLING,
     SKIPPED,
     boot,
@@ -243,6 +244,18 @@ def test_only_what_the_configuration_asks_for_is_missed(box, look, tmp_path):
     # On a developer's machine nobody started an exporter.
     found = look("services", settings=bare, node=node(services={}), units={})
     assert (found.status, found.detail) == (OK, "gossip at work")
+
+
+def test_a_miner_with_a_network_is_sought_in_its_own_unit(box, look, tmp_path):
+    pooled = settings(tmp_path, '[node]\nname = "bed-1"\n[miner]\nstratum = "0.0.0.0:3333"\n')
+    units = {**box.units, "miner": SKIPPED, "pool": RUNNING}
+    found = look("services", settings=pooled, units=units)
+    assert (found.status, found.detail) == (OK, "gossip, miner, exporter at work")
+    stopped = {**units, "pool": Unit("inactive", "dead", "success", 0, 0)}
+    found = look("services", settings=pooled, units=stopped)
+    assert (found.status, found.detail) == (FAIL, "pool is not started")
+    found = look("services", settings=Unknown("broken"), units=units)
+    assert found.values["expected"] == ("collector", "exporter", "gossip", "miner", "trainer")
 
 
 def test_a_unit_that_fails_is_told_though_nobody_asked_for_it(box, look, tmp_path):

@@ -29,8 +29,10 @@ from edgenode.doctor.read_slots import rauc_status, read_slots
 from edgenode.doctor.read_storage import read_disk, read_storage
 from edgenode.doctor.read_units import SYSTEMD, read_units
 from edgenode.ledger.genesis_file import format_genesis
+from edgenode.storage import meta
 from edgenode.storage.chain import SqliteChainStore
 from edgenode.storage.format_check import check_chain_store, check_sample_store
+from edgenode.storage.meta import STORE_FORMAT
 from edgenode.storage.samples import SampleStore
 from tests.api.ledger_node import LedgerNode
 from tests.collector.bluez_stand_in import ADAPTER, ADAPTER1
@@ -126,8 +128,8 @@ def test_a_chain_that_the_service_found_damaged_is_told(chain):
 
 def test_a_chain_of_a_newer_program_is_told(chain):
     path, store = chain
-    store._db.execute("UPDATE meta SET value = 99 WHERE key = 'format'")
-    assert f"{path} has format 99, this program reads 2" in check_chain_store(path)
+    meta.write(store._db, "format", 99)
+    assert f"{path} has format 99, this program reads {STORE_FORMAT}" in check_chain_store(path)
 
 
 @pytest.mark.parametrize("check", [check_chain_store, check_sample_store])

@@ -16,10 +16,11 @@ from edgenode.exporter.manual import manual
 from edgenode.exporter.metrics import METRICS
 from edgenode.exporter.prometheus import NodeCollector
 from edgenode.exporter.settings import ExporterSettings
+from edgenode.gossip.ward_view import ward_of
 from edgenode.services.collector import Pulse
 from tests.api.ledger_node import PEER_ADDRESS, LedgerNode
 from tests.conftest import require_tool
-from tests.ledger.builder import ALICE, BOB
+from tests.ledger.builder import ALICE, BOB, NOW, START
 
 SERVICES = ("gossip", "collector", "trainer", "miner", "exporter")
 
@@ -81,7 +82,23 @@ def test_every_value_of_every_report_becomes_its_metric(node, scrape, tmp_path):
     assert got["edgenode_exporter_scrapes_total",] == 1.0
 
 
+def test_how_the_ward_stands_becomes_metrics(node, scrape):
+    assert ("edgenode_chain_checkpoint_height",) not in values(scrape()), "there is none yet"
+    node.grow(3)
+    node.run(lambda: node.bench.endorse(ALICE, BOB))
+    got = values(scrape())
+    ward = node.run(lambda: ward_of(node.bench.chain, ALICE.public, NOW))
+    assert got["edgenode_ward_members",] == got["edgenode_ward_voters",] == 3
+    assert got["edgenode_chain_checkpoint_height",] == 4
+    assert got["edgenode_chain_checkpoint_interval_blocks",] == 4
+    assert got["edgenode_chain_checkpoint_endorsements",] == 2
+    assert got["edgenode_chain_final_timestamp_seconds",] == START
+    assert got["edgenode_member_window_blocks_limit",] == ward.blocks_limit
+    assert got["edgenode_member_resting",] == 0
+
+
 def test_all_metrics_of_the_manual_appear_when_all_is_well(node, scrape, tmp_path):
+    node.grow(4)
     client = NodeClient(tmp_path / "node.sock")
     for service, names in REPORT_VALUES.items():
         client.report(service, ServiceReport("ok", dict.fromkeys(names, 1.0)))

@@ -1,6 +1,7 @@
 """A real gossip service with its API on a Unix socket, in this process, beside the test."""
 
 import asyncio
+import concurrent.futures
 import http.client
 import json
 import secrets
@@ -26,8 +27,9 @@ from tests.ledger.builder import ALICE, PARAMETERS, initial_parameters
 class LiveNode:
     """The service, and clients for it."""
 
-    def __init__(self, service, api):
+    def __init__(self, service, api, running):
         self.service = service
+        self.running = running
         self.api = api
         self.client = NodeClient(api)
 
@@ -43,6 +45,12 @@ class LiveNode:
         is_json = answer.headers.get_content_type() == "application/json"
         connection.close()
         return answer.status, json.loads(raw) if is_json else raw, answer.headers
+
+    def run_inside(self, act):
+        """Call something on the service's own thread."""
+        done = concurrent.futures.Future()
+        self.running.get_loop().call_soon_threadsafe(lambda: done.set_result(act()))
+        return done.result(30)
 
     def mine(self):
         """Find a nonce for the current work and hand it in."""
@@ -63,7 +71,7 @@ class LiveNode:
 
 
 @contextmanager
-def live_node(directory, genesis, key=ALICE, clocks=None):
+def live_node(directory, genesis, key=ALICE, clocks=None, parameters=None):
     """Run a node for as long as the block lasts.
 
     Args:
@@ -71,6 +79,7 @@ def live_node(directory, genesis, key=ALICE, clocks=None):
         genesis: The ward's.
         key: The member's.
         clocks: Reads the clocks of a box that wants a synchronised one; None for any clock.
+        parameters: Those of genesis; None for the builder's.
     """
     sync, broadcast = free_ports(2)
     settings = GossipSettings(
@@ -90,7 +99,7 @@ def live_node(directory, genesis, key=ALICE, clocks=None):
 
     async def serve():
         store = SqliteChainStore(directory / "chain.db", genesis.id)
-        chain = Chain(genesis, (initial_parameters(),), store)
+        chain = Chain(genesis, parameters or (initial_parameters(),), store)
         clock = None
         if clocks is not None:
             clock = ClockWatch(
@@ -105,7 +114,7 @@ def live_node(directory, genesis, key=ALICE, clocks=None):
         await runner.setup()
         await web.UnixSite(runner, str(settings.api)).start()
         running = asyncio.create_task(service.run(lambda: None))
-        held["service"] = service
+        held["service"], held["running"] = service, running
         ready.set()
         await stop.wait()
         running.cancel()
@@ -117,7 +126,7 @@ def live_node(directory, genesis, key=ALICE, clocks=None):
     thread.start()
     assert ready.wait(30)
     try:
-        yield LiveNode(held["service"], settings.api)
+        yield LiveNode(held["service"], settings.api, held["running"])
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(30)

@@ -8,19 +8,24 @@ import time
 import numpy as np
 import pytest
 
+from edgenode.gossip.service import NO_WORK
 from edgenode.learning.fixed_point import to_bytes
 from edgenode.ledger.block import Block
 from edgenode.ledger.hashes import display
+from edgenode.ledger.retention import Retention
 from edgenode.ledger.transaction import Transfer
+from edgenode.storage.format_check import check_chain_store
 from tests.gossip.node import live_node
 from tests.ledger.builder import (
     ALICE,
     BOB,
+    CAROL,
     MALLORY,
     PARAMETERS,
     initial_parameters,
     make_genesis,
 )
+from tests.storage.test_chain_store import StoredBench
 
 
 @pytest.fixture
@@ -90,6 +95,14 @@ def test_a_wrong_update_is_refused_by_name(node, query, values, status, error):
     assert (answer[0], answer[1]["error"]) == (status, error)
     assert answer[1]["detail"]
     assert node.client.mempool() == ()
+
+
+def test_a_wrong_update_is_refused_for_what_is_wrong_also_while_another_waits(node):
+    base = node.client.head().id
+    assert node.update(base)[0] == 202
+    assert node.update(base, examples=501)[1]["error"] == "update_examples"
+    assert node.update(base, examples=11)[1]["error"] == "update_repeated"
+    assert len(node.client.mempool()) == 1
 
 
 def test_a_stale_update_is_refused_with_the_reason(node):
@@ -274,6 +287,16 @@ def test_a_clock_that_is_far_behind_the_chain_gets_no_work(tmp_path):
         assert node.client.work() is None
 
 
+def test_work_whose_block_would_be_refused_as_too_new_is_not_handed_out_yet(tmp_path):
+    genesis = make_genesis(time=int(time.time()) + 8, future_bound=10)
+    with live_node(tmp_path, genesis) as node:
+        while node.client.work() is not None:  # each pushes the earliest time of the next
+            assert node.mine()[0] == 201
+        assert node.client.head().height > 1
+        assert node.client.work(unlike=NO_WORK, wait=30) is not None
+        assert node.mine()[0] == 201
+
+
 def test_a_block_that_is_acknowledged_is_the_head_also_after_the_disk_was_full(node):
     node.service.node.hold(time.monotonic() + 3600)
     status, answer, _ = node.mine()
@@ -285,9 +308,9 @@ def test_a_block_that_the_disk_has_altered_is_named_and_the_node_goes_on(node, t
     for _ in range(3):
         assert node.mine()[0] == 201
     with sqlite3.connect(tmp_path / "chain.db") as database:
-        (raw,) = database.execute("SELECT raw FROM block WHERE on_chain = 2").fetchone()
+        (raw,) = database.execute("SELECT raw FROM block WHERE height = 2").fetchone()
         database.execute(
-            "UPDATE block SET raw = ? WHERE on_chain = 2", (raw[:-1] + bytes([raw[-1] ^ 1]),)
+            "UPDATE block SET raw = ? WHERE height = 2", (raw[:-1] + bytes([raw[-1] ^ 1]),)
         )
     status, answer, _ = node.ask("GET", "/v1/blocks/2")
     assert (status, answer["error"]) == (503, "store_failed")
@@ -295,3 +318,25 @@ def test_a_block_that_the_disk_has_altered_is_named_and_the_node_goes_on(node, t
     assert node.client.block(1).height == 1
     assert node.mine()[0] == 201
     assert node.client.head().height == 4
+    assert "changed on the disk" in check_chain_store(tmp_path / "chain.db")
+
+
+def test_a_block_that_was_let_go_is_named_as_such(tmp_path):
+    bench = StoredBench(tmp_path / "chain.db", Retention(blocks=100))
+    bench.grow_final(700, ALICE, BOB, CAROL)
+    for _ in range(50):
+        bench.chain.let_go()
+    floor, below = bench.chain.floor, display(bench.chain.at(5).id)
+    assert floor > 5
+    bench.store.close()
+    with live_node(tmp_path, bench.genesis) as node:
+        assert node.client.status().kept_from == floor
+        for name in ("5", below):
+            status, answer, _ = node.ask("GET", f"/v1/blocks/{name}")
+            assert (status, answer["error"]) == (404, "not_kept")
+            assert f"from height {floor} on" in answer["detail"]
+        assert node.ask("GET", "/v1/models/activity/parameters?at=5")[0] == 404
+        shown = node.ask("GET", f"/v1/blocks?from={floor - 3}&count=5")[1]
+        assert [block["height"] for block in shown] == [floor, floor + 1]
+        assert node.ask("GET", f"/v1/blocks/{floor}")[0] == 200
+        assert node.ask("GET", "/v1/blocks/0")[0] == 200

@@ -1,6 +1,13 @@
 from dataclasses import replace
 
-from edgenode.gossip.work_board import OLDEST_SECONDS, REFRESH_SECONDS, TEMPLATES_KEPT, WorkBoard
+from edgenode.gossip.work_board import (
+    BOARDS_KEPT,
+    OLDEST_SECONDS,
+    REFRESH_SECONDS,
+    TEMPLATES_KEPT,
+    WorkBoard,
+    WorkBoards,
+)
 from tests.ledger.builder import ALICE, Bench
 
 
@@ -74,3 +81,31 @@ def test_the_number_of_templates_is_bounded():
         names.append(work.current(2.0 * second + 1.5)[0])
     assert work.template(names[0]) is None
     assert work.template(names[-1]) is not None
+
+
+def splits(count):
+    return [((bytes([n]) * 32, 1),) for n in range(count)]
+
+
+def test_the_ways_to_split_a_reward_are_bounded_and_the_last_ones_stay():
+    source = Source()
+    boards = WorkBoards(lambda _: source.build())
+    names = [boards.board(split).current(0.0)[0] for split in splits(BOARDS_KEPT + 2)]
+    assert [boards.template(name) is None for name in names] == [True] * 2 + [False] * BOARDS_KEPT
+
+
+def test_a_board_that_somebody_waits_at_stays_and_hears_the_news_whatever_others_ask():
+    source = Source()
+    boards = WorkBoards(lambda _: source.build())
+    mine, *others = splits(BOARDS_KEPT + 3)
+    with boards.held(mine) as board:
+        name, _ = board.current(0.0)
+        for split in others:
+            boards.board(split).current(0.0)
+        assert boards.template(name) is not None
+        expected = board.next_change()
+        boards.head_moved()
+        assert board.changes_otherwise(expected)
+    for split in others:
+        boards.board(split)
+    assert boards.board(mine) is not board

@@ -8,13 +8,17 @@ from edgenode.learning import update_codec
 from edgenode.learning.aggregation import AggregationRule
 from edgenode.learning.fixed_point import Fixed, to_bytes
 from edgenode.learning.update_codec import Codec
+from edgenode.ledger import finality
+from edgenode.ledger.accounts import account
 from edgenode.ledger.block import Block, sign_block
 from edgenode.ledger.chain import Chain
+from edgenode.ledger.endorsement import Endorsement
 from edgenode.ledger.genesis import Genesis, Member, Model
-from edgenode.ledger.hashes import content_id
+from edgenode.ledger.hashes import content_id, sha256d
 from edgenode.ledger.header import Header
 from edgenode.ledger.keys import SIGNATURE_BYTES, MemberKey
 from edgenode.ledger.merkle import merkle_root
+from edgenode.ledger.retention import ALL, Retention
 from edgenode.ledger.target import expand, meets
 from edgenode.ledger.template import Template, build_template
 from edgenode.ledger.transaction import Transaction, Transfer, Update
@@ -44,12 +48,18 @@ def make_genesis(**changes: object) -> Genesis:
         "half_life": 1920,
         "target_limit": 0x210FFFFF,  # one hash in sixteen meets it
         "target_start": 0x210FFFFF,
+        "min_spacing": 0,
+        "share_window": 1,  # nobody's blocks are too many
+        "share_rest": 601,
         "future_bound": 600,
         "subsidy": 1000,
+        "contributors_percent": 0,
         "updates_per_block": 4,
         "transfers_per_block": 8,
         "examples_cap": 500,
         "discounts": (256, 128, 64),
+        "checkpoint_interval": 4,
+        "endorsements_per_block": 8,
         "models": (
             Model(
                 name="activity",
@@ -65,6 +75,8 @@ def make_genesis(**changes: object) -> Genesis:
             Member(name, member.public.hex())
             for name, member in (("alice", ALICE), ("bob", BOB), ("carol", CAROL))
         ),
+        "authorities": (),
+        "authority_quorum": 0,
     }
     return Genesis(**{**constants, **changes})  # type: ignore[arg-type]
 
@@ -79,10 +91,16 @@ def mined(header: Header) -> Header:
 class Bench:
     """One chain in memory, and the means to add to it."""
 
-    def __init__(self, genesis: Genesis | None = None) -> None:
+    def __init__(
+        self,
+        genesis: Genesis | None = None,
+        retention: Retention = ALL,
+        parameters: tuple[Fixed, ...] | None = None,
+    ) -> None:
         self.genesis = genesis or make_genesis()
         self.store = SqliteChainStore(":memory:", self.genesis.id)
-        self.chain = Chain(self.genesis, (initial_parameters(),), self.store)
+        initial = parameters or (initial_parameters(),)
+        self.chain = Chain(self.genesis, initial, self.store, retention)
 
     def update(
         self,
@@ -163,9 +181,43 @@ class Bench:
             self.chain.add_payload(payload)
         return self.add(self.block(*(update for update, _ in pairs), miner=miner))
 
+    def endorsement(self, member: MemberKey) -> Endorsement:
+        """The member's endorsement of the highest checkpoint, from the highest justified one."""
+        interval = self.genesis.checkpoint_interval
+        target = self.chain.at(self.chain.head.height // interval * interval)
+        assert target is not None
+        source = finality.highest_justified(self.chain.state.records)
+        return Endorsement(
+            member.public,
+            source.height,
+            source.id,
+            target.height,
+            target.id,
+            bytes(SIGNATURE_BYTES),
+        ).signed(member, self.genesis.id)
+
+    def endorse(self, *members: MemberKey) -> None:
+        """A block with the endorsement of each member."""
+        self.add(self.block(*(self.endorsement(member) for member in members)))
+
+    def grow_final(self, height: int, *members: MemberKey) -> None:
+        """Grow to a height while these members endorse every checkpoint, and train a little."""
+        while self.chain.head.height < height:
+            above = self.chain.head.height % self.genesis.checkpoint_interval
+            if above == 0 and self.chain.head.height:
+                self.endorse(*members)
+            else:
+                self.round(members[0], delta=self.chain.head.height)
+
+    def known(self) -> set[bytes]:
+        """Ids of all headers that the store has, genesis among them."""
+        index = self.store.headers
+        trunk = index.raw(0, index.height + 1)
+        ids = {sha256d(trunk[i : i + 80]) for i in range(0, len(trunk), 80)}
+        return ids | {name for name, _ in index.beside()}
+
     def parameters(self) -> list[int]:
         return [int(v) for v in self.chain.state.parameters[0]]
 
     def balance(self, member: MemberKey) -> int:
-        account = self.chain.state.accounts.get(member.public)
-        return account.balance if account else 0
+        return account(self.chain.state.records, member.public).balance

@@ -1,11 +1,13 @@
 """Headers whose blocks nobody brings: bounded in memory, and never in the way of the others."""
 
+import random
 from dataclasses import replace
 
 import pytest
 
 from edgenode.ledger import branches
-from tests.ledger.builder import ALICE, BOB, NOW, Bench, mined
+from edgenode.ledger.chain import Chain
+from tests.ledger.builder import ALICE, BOB, CAROL, NOW, Bench, initial_parameters, mined
 
 
 def siblings(bench, parent, count):
@@ -25,7 +27,7 @@ def test_the_lightest_headers_without_blocks_are_forgotten_first(monkeypatch):
         bench.chain.add_header(header, NOW)
     for header in siblings(bench, bench.chain.head, 300):
         bench.chain.add_header(header, NOW)
-        assert len(bench.chain.tree) <= 1 + 51
+        assert len(bench.known()) <= 1 + 8 + 51
     assert bench.chain.best_header().header == honest[-1]
     assert bench.chain.wanted(8).blocks[:2] == tuple(header.id for header in honest[:2])
 
@@ -39,7 +41,7 @@ def test_blocks_that_are_here_are_never_forgotten(monkeypatch):
     for header in siblings(bench, bench.chain.at(3), 40):
         bench.chain.add_header(header, NOW)
     assert bench.chain.tree.get(beside.id) is not None
-    assert [entry.height for entry in bench.chain.head.lineage()] == [3, 2, 1, 0]
+    assert [entry.height for entry in bench.chain.tree.lineage(bench.chain.head)] == [3, 2, 1, 0]
     bench.grow(1)
     assert bench.chain.head.height == 4
 
@@ -68,3 +70,65 @@ def test_a_header_that_cannot_become_the_head_is_told_from_one_that_can():
     assert not bench.chain.could_be_head(first)
     assert bench.chain.could_be_head(rival)
     assert bench.balance(ALICE) == 5000
+
+
+def test_what_might_win_is_worked_out_once_while_nothing_changes(monkeypatch):
+    bench, other = Bench(), Bench()
+    other.grow(3, miner=BOB)
+    worked_out = []
+    choice = bench.chain._choice
+    real = choice.tips
+    monkeypatch.setattr(choice, "tips", lambda state: worked_out.append(state) or real(state))
+    for height in range(1, 4):
+        bench.chain.add_header(other.chain.at(height).header, NOW)
+        before = len(worked_out)
+        for _ in range(5):
+            assert bench.chain.best_header() == other.chain.at(height)
+            assert other.chain.at(1).id in bench.chain.wanted(4).blocks
+        assert len(worked_out) == before + 1
+
+
+def compared(seed):
+    """Let anything happen in any order; how many tips there were when they were compared."""
+    rng = random.Random(seed)
+    bench, rivals = Bench(), [Bench(), Bench(), Bench()]
+    for rival, miner in zip(rivals, (ALICE, BOB, CAROL), strict=True):
+        for _ in range(12):
+            rival.add(rival.block(miner=miner, seconds=rng.choice((60, 90, 120))))
+    waiting = [[rival.chain.at(height) for height in range(1, 13)] for rival in rivals]
+    blocks = [list(entries) for entries in waiting]
+    found = set()
+    while any(blocks):
+        number = rng.randrange(3)
+        chain = bench.chain
+        match rng.choice(("header", "header", "block", "block", "own", "promise", "cut", "start")):
+            case "header" if waiting[number]:
+                chain.add_headers(waiting[number].pop(0).header.encode(), NOW)
+            case "block" if blocks[number]:
+                entry = blocks[number].pop(0)
+                chain.add_headers(entry.header.encode(), NOW)
+                if chain.tree.get(entry.id) is not None:
+                    chain.add_block(rivals[number].chain.block(entry.id), NOW)
+                    chain.advance()
+            case "own" if chain.head.height < 10:
+                bench.grow(1)
+            case "promise":
+                entry = rng.choice([rivals[number].chain.at(h) for h in range(1, 13)])
+                chain.promise(entry.id, rng.choice((0, 4, 8)))
+            case "cut":
+                beside = [e for e in chain.tree.beside() if not chain.is_active(e)]
+                if beside and rng.random() < 0.3:
+                    chain.tree.cut(rng.choice(beside))
+            case "start" if rng.random() < 0.3:
+                bench.store.headers.keep()
+                bench.chain = chain = Chain(bench.genesis, (initial_parameters(),), bench.store)
+        if rng.random() < 0.7:
+            choice, state = chain._choice, chain.state
+            candidates = choice.candidates(state)
+            assert candidates == choice.tips(state)
+            found.add(len(candidates))
+    return found
+
+
+def test_what_might_win_is_never_what_it_was_before():
+    assert set.union(*(compared(seed) for seed in range(20))) >= {0, 1, 2, 3}

@@ -4,20 +4,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgenode.ledger.accounts import Account, AccountsUndo
 from edgenode.ledger.block import Block
 from edgenode.ledger.encoding import MalformedError
-from edgenode.ledger.genesis import GenesisError
+from edgenode.ledger.endorsement import Endorsement
+from edgenode.ledger.enrolment import Enrolment, Revocation
+from edgenode.ledger.genesis import Authority, GenesisError
 from edgenode.ledger.genesis_file import format_genesis, parse_genesis
 from edgenode.ledger.hashes import PIECE_BYTES, content_id, content_id_of_pieces, piece_hashes
 from edgenode.ledger.header import Header
+from edgenode.ledger.records import Undo, decode_records, encode_records
 from edgenode.ledger.target import TargetError, compress, expand
 from edgenode.ledger.transaction import (
+    STATE_INTERVAL,
+    TRANSACTION_BYTES_LIMIT,
     Coinbase,
     ModelState,
     Transfer,
     Update,
     decode_transaction,
+    holds_state_root,
 )
 from tests.ledger.builder import make_genesis
 
@@ -34,11 +39,24 @@ def exactly(length: int):
 headers = st.builds(Header, u32, exactly(32), exactly(32), u32, u32, u32)
 states = st.builds(ModelState, u32, u16, u64, exactly(32))
 coinbases = st.builds(
-    Coinbase, u32, exactly(8), exactly(32), u64, st.lists(states, max_size=8).map(tuple)
+    lambda height, extranonce, miner, payouts, models, state: Coinbase(
+        height, extranonce, miner, payouts, models, state if holds_state_root(height) else b""
+    ),
+    u32 | st.integers(0, 2**20).map(lambda n: n * STATE_INTERVAL),
+    exactly(8),
+    exactly(32),
+    st.lists(st.tuples(exactly(32), u64), max_size=12).map(tuple),
+    st.lists(states, max_size=8).map(tuple),
+    exactly(32),
 )
 updates = st.builds(Update, u8, exactly(32), exactly(32), u32, u32, exactly(32), exactly(64))
 transfers = st.builds(Transfer, exactly(32), exactly(32), u64, u64, u64, exactly(64))
-transactions = coinbases | updates | transfers
+signatures = st.lists(st.tuples(u8, exactly(64)), max_size=12).map(tuple)
+names = st.text(st.characters(max_codepoint=127), max_size=64)
+enrolments = st.builds(Enrolment, exactly(32), names, u64, signatures)
+revocations = st.builds(Revocation, exactly(32), u64, signatures)
+endorsements = st.builds(Endorsement, exactly(32), u32, exactly(32), u32, exactly(32), exactly(64))
+transactions = coinbases | updates | transfers | enrolments | revocations | endorsements
 blocks = st.builds(Block, headers, exactly(64), st.lists(transactions, max_size=6).map(tuple))
 
 
@@ -95,9 +113,63 @@ def test_a_block_that_claims_a_million_bytes_costs_none():
         Block.decode(bytes(1_000_000))
 
 
-@given(st.dictionaries(exactly(32), st.builds(Account, u64, u64), max_size=5))
+keys = st.binary(min_size=1, max_size=40)
+values = st.binary(max_size=128)
+
+
+@given(st.dictionaries(keys, st.none() | values, max_size=5))
 def test_an_undo_record_survives_its_bytes(before):
-    assert AccountsUndo.decode(AccountsUndo(before).encode()).before == before
+    assert Undo.decode(Undo(before).encode()).before == before
+
+
+@given(st.dictionaries(keys, values, max_size=8))
+def test_records_survive_their_bytes(records):
+    assert decode_records(encode_records(sorted(records.items()))) == records
+
+
+@settings(max_examples=500)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_the_records_that_code_back_to_them_or_malformed(data):
+    try:
+        records = decode_records(data)
+    except MalformedError:
+        return
+    assert encode_records(sorted(records.items())) == data
+
+
+def test_an_undo_record_has_one_form():
+    def record(key, value=b"v"):
+        return bytes([len(key)]) + key + b"\1" + len(value).to_bytes(2, "little") + value
+
+    def undo(*records):
+        return b"\2" + len(records).to_bytes(4, "little") + b"".join(records)
+
+    assert Undo.decode(undo(record(b"a"), record(b"b"))).before == {b"a": b"v", b"b": b"v"}
+    for spoiled, message in (
+        ((record(b"b"), record(b"a")), "ascend"),
+        ((record(b"a"), record(b"a")), "ascend"),
+        ((record(b""),), "1 to 40"),
+        ((record(b"k" * 41),), "1 to 40"),
+        ((record(b"a", bytes(1025)),), "limit is 1024"),
+    ):
+        with pytest.raises(MalformedError, match=message):
+            Undo.decode(undo(*spoiled))
+
+
+def test_the_longest_transactions_fit_their_limit():
+    longest = [
+        Coinbase(
+            128,
+            bytes(8),
+            bytes(32),
+            ((bytes(32), 1),) * 12,
+            (ModelState(0, 0, 0, bytes(32)),) * 8,
+            bytes(32),
+        ),
+        Enrolment(bytes(32), "n" * 64, 0, tuple((i, bytes(64)) for i in range(12))),
+    ]
+    assert [len(t.encode()) for t in longest] == [927, 887]
+    assert max(len(t.encode()) for t in longest) <= TRANSACTION_BYTES_LIMIT
 
 
 @given(st.integers(1, 2**256 - 1))
@@ -129,6 +201,12 @@ def test_a_genesis_survives_its_file():
     assert parse_genesis(format_genesis(genesis)) == genesis
 
 
+def test_a_genesis_with_authorities_survives_its_file():
+    authorities = (Authority("head nurse", make_genesis().members[0].key),)
+    genesis = make_genesis(authorities=authorities, authority_quorum=1)
+    assert parse_genesis(format_genesis(genesis)) == genesis
+
+
 def test_a_comment_does_not_make_another_ward_but_a_constant_does():
     text = format_genesis(make_genesis())
     assert parse_genesis("# a comment\n" + text).id == make_genesis().id
@@ -142,7 +220,7 @@ def test_a_comment_does_not_make_another_ward_but_a_constant_does():
         (("spacing = 90", 'spacing = "90"'), "spacing in .* must be an integer"),
         (("spacing = 90", "spacign = 90"), "spacing is missing"),
         (("subsidy = 1000", "subsidy = 1000\nbonus = 1"), "unknown in .*bonus"),
-        (("format = 1", "format = 2"), "format 2 is unknown"),
+        (("format = 2", "format = 1"), "format 1 is unknown"),
         (('rule = "fedavg"', 'rule = "median"'), "rule 'median' is unknown; there is fedavg"),
         (('codec = "int32"', 'codec = "zip"'), "codec 'zip' is unknown; there is int32"),
         (("discounts = [256, 128, 64]", "discounts = [128]"), "first discount"),
@@ -154,6 +232,10 @@ def test_a_comment_does_not_make_another_ward_but_a_constant_does():
         (('start = "0x210fffff"', 'start = "0x21ffffff"'), "easier than target_limit"),
         (('name = "bob"', 'name = "alice"'), "member name alice occurs twice"),
         (('name = "bob"', 'name = "b\\u00f6b"'), "printable ASCII"),
+        (("share_rest = 601", "share_rest = 600"), "share_rest is 600"),
+        (("checkpoint_interval = 4", "checkpoint_interval = 1"), "checkpoint_interval is 1"),
+        (("contributors_percent = 0", "contributors_percent = 101"), "between 0 and 100"),
+        (("authority_quorum = 0", "authority_quorum = 1"), "authority_quorum is 1"),
         (("[clock]", "[clok]"), "clock is missing"),
         (("[clock]", "[clock"), "not TOML"),
     ],

@@ -1,6 +1,7 @@
 """The miner, as systemd starts it, at a node with a real chain."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from edgenode.mining import kernels
 from tests.api.ledger_node import LedgerNode
 from tests.ledger.builder import make_genesis
+from tests.mining.thermal import Thermal
 
 pytestmark = pytest.mark.processes
 
@@ -24,6 +27,7 @@ def config(tmp_path):
     path = tmp_path / "edgenode.toml"
     path.write_text(
         '[node]\nname = "bed-1"\napi = "node.sock"\n[miner]\nthreads = 2\nshare = 0.5\n'
+        "ceiling_celsius = 110\n"  # whatever machine this is
     )
     return path
 
@@ -57,10 +61,20 @@ def test_it_makes_blocks_reports_and_ends_in_order(config, tmp_path):
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
         code, errors = ended(process)
     assert code == 0, errors
+    assert re.search(f"hash kernel chosen kernel=({'|'.join(kernels.RUNS_HERE)}) ", errors)
     assert report.state == "ok"
     assert report.values["hashes_total"] >= 5
     assert report.values["refused_total"] == 0
     assert "block found" in errors
+
+
+def test_it_ends_with_a_reason_where_its_kernel_does_not_run(config):
+    elsewhere = next(name for name in kernels.KERNELS if name not in kernels.RUNS_HERE)
+    config.write_text(config.read_text() + f'kernel = "{elsewhere}"\n')
+    with mining(config) as process:
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 5
+    assert f"{config}: [miner] kernel: this machine cannot run the kernel {elsewhere}" in errors
 
 
 def test_it_turns_to_a_new_head_and_back_to_a_node_that_was_away(config, tmp_path):
@@ -78,6 +92,53 @@ def test_it_turns_to_a_new_head_and_back_to_a_node_that_was_away(config, tmp_pat
         assert process.poll() is None
         code, errors = ended(process)
     assert code == 0, errors
+
+
+RUN = """
+import sys
+from pathlib import Path
+from edgenode.api.client import NodeClient
+from edgenode.mining.settings import MinerSettings
+from edgenode.services.miner import Miner
+socket, zones = map(Path, sys.argv[1:])
+Miner(NodeClient(socket), MinerSettings(share=1.0, watts=2.0), zones).run()
+"""
+
+
+@pytest.fixture
+def hot_box(tmp_path):
+    """A miner's process on a box whose temperature can be set."""
+    thermal = Thermal(tmp_path / "sys")
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(tmp_path / "node.sock"), str(thermal.root)]
+    )
+    yield thermal
+    process.kill()
+    process.wait()
+
+
+def test_it_rests_while_the_box_is_too_warm_and_goes_on_when_it_has_cooled(hot_box, tmp_path):
+    hot_box.set(0, "cpu-thermal", "90000\n")
+    node = LedgerNode()
+    with node.serving(tmp_path / "node.sock"):
+        report = node.wait_for_report("miner", lambda r: r.state.startswith("too warm: resting"))
+        assert report.values["temperature_celsius"] == 90
+        report = node.wait_for_report("miner", lambda r: r.values["rested_seconds_total"] > 0)
+        assert (report.values["hashes_total"], node.height) == (0, 0)
+        hot_box.set(0, "cpu-thermal", "40000\n")
+        assert node.wait_for_height(3)
+        report = node.wait_for_report("miner", lambda r: r.values["blocks_found_total"] >= 3)
+        assert report.state == "ok"
+        joules = report.values["joules_total"]
+        assert (
+            0
+            < joules
+            == pytest.approx(
+                report.values["joules_per_block"] * report.values["blocks_found_total"]
+            )
+        )
+        hot_box.set(0, "cpu-thermal", "70000\n")
+        node.wait_for_report("miner", lambda r: r.state.startswith("too warm: resting"))
 
 
 def test_refusals_are_counted_and_reported_and_the_search_goes_on(config, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenode.mining.pace import SLICE_SECONDS, RateMeter, SlicePacer, rest
+from edgenode.mining.pace import SLICE_SECONDS, RateMeter, RestDebt, SlicePacer, rest
 
 
 @given(st.floats(1e3, 1e9))
@@ -49,3 +49,42 @@ def test_the_rate_is_that_of_the_last_readings():
     assert meter.rate(2.0, 100) == 50
     assert meter.rate(3.0, 100) == 0
     assert meter.rate(3.0, 100) == 0
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_debt_of_rest_is_paid_by_time_and_by_nothing_else():
+    clock = Clock()
+    debt = RestDebt(0.25, clock)
+    assert debt.owed == 0
+    clock.now += 2  # hashing
+    debt.worked(2)
+    assert debt.owed == pytest.approx(6)
+    clock.now += 4
+    assert debt.owed == pytest.approx(2)
+    clock.now += 1000
+    assert debt.owed == 0
+    debt.worked(2)
+    assert debt.owed == pytest.approx(6), "who waited for long has no rest in hand"
+
+
+def test_debts_add_up():
+    clock = Clock()
+    debt = RestDebt(0.5, clock)
+    debt.worked(1)
+    debt.worked(1)
+    assert debt.owed == pytest.approx(2)
+
+
+def test_who_hashes_all_the_time_owes_nothing():
+    debt = RestDebt(1, Clock())
+    debt.worked(10)
+    assert debt.owed == 0

@@ -1,5 +1,7 @@
 """A search tries every header of a piece of work at most once, and none of another miner's."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from edgenode.ledger.header import Header
 from edgenode.ledger.template import Work, build_template
 from edgenode.ledger.transaction import EXTRANONCE_BYTES
-from edgenode.mining.search import SearchPlan
+from edgenode.mining.search import NEWEST_TIME, SearchPlan
 from tests.ledger.builder import ALICE, Bench
 
 WORK = Work(
@@ -42,7 +44,9 @@ def test_no_two_threads_try_the_same_header_and_no_thread_tries_one_twice(
     tried = [
         pair
         for thread in range(threads)
-        for pair in pairs(SearchPlan(WORK, PREFIX, thread, threads, nonces), slices, counts[thread])
+        for pair in pairs(
+            SearchPlan(WORK, PREFIX, thread, threads, nonces=nonces), slices, counts[thread]
+        )
     ]
     assert len(tried) == len(set(tried))
 
@@ -50,7 +54,7 @@ def test_no_two_threads_try_the_same_header_and_no_thread_tries_one_twice(
 @given(threads=st.integers(1, 4), nonces=st.integers(1, 20), count=st.integers(1, 25))
 def test_the_threads_together_leave_nothing_out(threads, nonces, count):
     rounds = 3
-    plans = [SearchPlan(WORK, PREFIX, thread, threads, nonces) for thread in range(threads)]
+    plans = [SearchPlan(WORK, PREFIX, thread, threads, nonces=nonces) for thread in range(threads)]
     tried = set()
     for plan in plans:
         tried.update(pairs(plan, rounds * -(-nonces // count), count))
@@ -77,8 +81,8 @@ def test_all_nonces_of_32_bits_are_used():
 
 
 def test_another_process_tries_other_headers():
-    one = SearchPlan(WORK, b"\0\0\0\1", 0, 1, 5)
-    two = SearchPlan(WORK, b"\0\0\0\2", 0, 1, 5)
+    one = SearchPlan(WORK, b"\0\0\0\1", 0, 1, nonces=5)
+    two = SearchPlan(WORK, b"\0\0\0\2", 0, 1, nonces=5)
     assert not set(pairs(one, 10, 3)) & set(pairs(two, 10, 3))
 
 
@@ -87,6 +91,12 @@ def test_the_header_is_that_of_the_work_with_the_time_moved_on():
     assert Header.decode(piece.header) == WORK.header(piece.extranonce, 0, WORK.time + 42)
     assert piece.time == WORK.time + 42
     assert len(piece.extranonce) == EXTRANONCE_BYTES
+
+
+def test_the_time_stops_at_the_last_that_a_header_can_name():
+    late = replace(WORK, time=NEWEST_TIME - 1)
+    times = [SearchPlan(late, PREFIX, 0, 1).take(1, seconds).time for seconds in (0, 1, 2, 90)]
+    assert times == [NEWEST_TIME - 1, NEWEST_TIME, NEWEST_TIME, NEWEST_TIME]
 
 
 def test_a_found_header_makes_a_block_that_the_ledger_accepts():
@@ -119,7 +129,12 @@ def test_the_end_of_all_headers_is_an_error_not_a_repetition():
         plan.take(1, 0)
 
 
-@pytest.mark.parametrize(("prefix", "thread"), [(b"abc", 0), (PREFIX, 2), (PREFIX, -1)])
-def test_a_plan_for_nobody_is_refused(prefix, thread):
-    with pytest.raises(ValueError, match=r"prefix|no thread"):
-        SearchPlan(WORK, prefix, thread, 2)
+@pytest.mark.parametrize("thread", [2, -1])
+def test_a_plan_for_nobody_is_refused(thread):
+    with pytest.raises(ValueError, match="no thread"):
+        SearchPlan(WORK, PREFIX, thread, 2)
+
+
+def test_a_pool_says_how_an_extranonce_begins_and_how_much_of_it_counts():
+    plan = SearchPlan(WORK, b"ab", 1, 2, counter_bytes=3, nonces=1)
+    assert [plan.take(1, 0).extranonce for _ in range(2)] == [b"ab\1\0\0", b"ab\3\0\0"]

@@ -56,6 +56,7 @@ sync = "127.0.0.1:{sync}"
 broadcast = "127.0.0.1:{broadcast}"
 [miner]
 share = 0.5
+ceiling_celsius = 110
 """
     )
     return tmp_path

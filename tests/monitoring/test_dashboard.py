@@ -81,7 +81,10 @@ def test_what_a_person_looks_at_first_stands_on_top(board):
     tops = [panel["gridPos"]["y"] for panel in board["panels"]]
     assert all(one <= next_one for one, next_one in pairwise(tops))
     rows = [panel["title"] for panel in board["panels"] if panel["type"] == "row"]
-    assert rows == ["What matters now", "Sensors", "Training", "Mining and chain", "Network"]
+    assert rows == [
+        "What matters now", "Sensors", "Training", "Mining and chain", "Finality and members",
+        "Pools", "Network",
+    ]  # fmt: skip
     assert board["panels"][1]["title"] == "Alerts"
 
 

@@ -2,8 +2,17 @@ import random
 
 import pytest
 
+from edgenode.protocol.book import AddressBook
 from edgenode.protocol.instant import Instant
-from edgenode.protocol.links import SILENCE_LIMIT, Links, Local
+from edgenode.protocol.links import (
+    HOST_LIMIT,
+    KNOCKED_PLACES,
+    PEERS_LIMIT,
+    SEED_PLACES,
+    SILENCE_LIMIT,
+    Links,
+    Local,
+)
 from edgenode.protocol.sealing import Sealer
 from edgenode.protocol.wire import Address, Envelope, Hello, NewTransaction, Socket, Status, Tip
 
@@ -23,7 +32,7 @@ def links(seed: int, *, key: int = 1, genesis: bytes = GENESIS, seeds=(), broadc
         sealer=Sealer(bytes([key]) * 32, genesis, rng.randbytes),
         seeds=seeds,
         broadcast_port=broadcast,
-        local=Local(lambda: Tip(bytes(32), 0, 1), list),
+        local=Local(lambda: Tip(bytes(32), 0, 1, 0), list),
         rng=rng,
         now=at(0),
     )
@@ -190,7 +199,7 @@ def test_the_broadcast_socket_takes_announcements_only():
     assert b.receive(Socket.BROADCAST, Address("10.0.0.1", 7071), datagram.data, at(1)) is not None
     sealed = a._sealer.seal(
         Socket.BROADCAST,
-        Envelope(a.session, b.session, 99, Status(Tip(bytes(32), 0, 0), 1, 0, 0, ())).encode(),
+        Envelope(a.session, b.session, 99, Status(Tip(bytes(32), 0, 0, 0), 1, 0, 0, ())).encode(),
     )
     assert b.receive(Socket.BROADCAST, A, sealed, at(1)) is None
     assert b.traffic[Socket.BROADCAST].dropped["wrong_socket"] == 1
@@ -273,7 +282,7 @@ def test_only_its_own_address_speaks_for_a_peer():
     """A holder of the ward key who knows a session's number cannot use up its counters."""
     a, b = connected()
     session, counter = a.session, 2**64 - 1
-    forged = Envelope(session, b.session, counter, Status(Tip(bytes(32), 9, 9), 1, 0, 0, ()))
+    forged = Envelope(session, b.session, counter, Status(Tip(bytes(32), 9, 9, 0), 1, 0, 0, ()))
     datagram = b._sealer.seal(Socket.SYNC, forged.encode())
     assert b.receive(Socket.SYNC, STRANGER, datagram, at(1)) is None
     assert b.traffic[Socket.SYNC].dropped == {"moved": 1}
@@ -329,3 +338,61 @@ def test_a_peer_that_moved_proves_its_new_address_and_goes_on():
             break
     else:
         pytest.fail("it was never heard again")
+
+
+def crowd(hosts: int, ports: int) -> dict[Address, Links]:
+    return {
+        Address(f"10.6.6.{host}", 20_000 + port): links(1000 + 100 * host + port, seeds=[A])
+        for host in range(hosts)
+        for port in range(ports)
+    }
+
+
+def meet(nodes: dict[Address, Links], seconds: int, start: int = 0) -> None:
+    """Let nodes talk, each at its address, until all is said, every four seconds."""
+    for second in range(start, start + seconds, 4):
+        for node in nodes.values():
+            node.tick(at(second))
+        while any(node.outbox for node in nodes.values()):
+            for source, node in nodes.items():
+                outbox, node.outbox = node.outbox, []
+                for datagram in outbox:
+                    if datagram.address in nodes:
+                        receiver = nodes[datagram.address]
+                        receiver.receive(datagram.socket, source, datagram.data, at(second))
+
+
+def test_one_host_with_many_ports_leaves_places_for_others():
+    node, honest = links(1), links(2, seeds=[A])
+    nodes = {A: node, **crowd(1, 100)}
+    meet(nodes, 8)
+    assert len(node.peers) == HOST_LIMIT
+    meet({**nodes, B: honest}, 60, start=8)
+    assert B in {peer.address for peer in node.peers.values()}
+
+
+def test_many_hosts_that_come_first_leave_places_for_seeds_and_for_whom_they_speak_of():
+    """The crowd is there before the node's own seed and the boxes that this one knows."""
+    others = {Address(f"10.1.1.{n}", 7070): links(5000 + n, seeds=[B]) for n in range(4)}
+    node, seed = links(1, seeds=[B]), links(2)
+    nodes = {A: node, **crowd(5, 20)}
+    meet(nodes, 8)
+    assert len(node.peers) == PEERS_LIMIT - SEED_PLACES - KNOCKED_PLACES
+    meet({**nodes, **others, B: seed}, 100, start=8)
+    assert {B, *others} <= {peer.address for peer in node.peers.values()}
+    assert len(node.peers) <= PEERS_LIMIT
+
+
+def test_what_the_name_of_a_seed_stood_for_is_forgotten_a_day_after_it_stood_for_it_last():
+    given, lasting, former = B, Address("10.0.0.3", 7070), Address("10.0.0.4", 7070)
+    book = AddressBook([given], 0)
+    for hour in range(40):
+        now = 3600.0 * hour
+        book.add_seed(lasting, now)
+        if hour < 10:
+            book.add_seed(former, now)
+        for second in range(0, 3600, 60):
+            book.due(set(), now + second)
+        expected = {given, lasting, former} if hour < 33 else {given, lasting}
+        assert {a for a in (given, lasting, former) if book.is_seed(a, now)} == expected
+    assert book.due(set(), 1e9) == [given, lasting], "the other one is knocked at no more"

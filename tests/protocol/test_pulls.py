@@ -239,3 +239,37 @@ def test_a_peer_that_sends_a_chunk_now_and_then_does_not_keep_the_object_to_itse
             pulls.chunk(1, asked[1].pop(), now - 1e-3)
     else:
         pytest.fail("the idle peer was never asked")
+
+
+def test_nothing_is_queued_at_a_peer_that_may_be_silent():
+    data, pulls, whole = bytes(3000), Pulls(), 0
+    for session in (1, 2):
+        pulls.add_peer(session, Flow())
+    for n in range(20):
+        pulls.want(ObjectKind.BLOCK, bytes([n]) * 32, None, 5000, [1, 2])
+    while requests := pulls.pump(0.0):
+        for session, request in requests:
+            for chunk in answer(request, data) if session == 2 else []:
+                whole += pulls.chunk(2, chunk, 0.0) is not None
+    assert whole == 16, "all but those that the silent one was asked for at first"
+
+
+def test_what_pauses_holds_no_more_bytes_than_may_be_pulled_at_a_time(monkeypatch):
+    """Its sole source never sends the last chunk; the others have their turn, and end alike."""
+    size, limit = 40 * CHUNK_BYTES, 100 * CHUNK_BYTES
+    monkeypatch.setattr("edgenode.protocol.pulls.ACTIVE_BYTES", limit)
+    pulls, now = Pulls(), 0.0
+    names = [bytes([n]) * 32 for n in range(6)]
+    pulls.add_peer(1, Flow())
+    for name in names:
+        pulls.want(ObjectKind.PAYLOAD, name, size, size, [1])
+    begun = set()
+    for _ in range(3000):
+        for _, request in pulls.pump(now):
+            for chunk in answer(request, bytes(size)):
+                if chunk.index < 39:
+                    pulls.chunk(1, chunk, now)
+                    begun.add(chunk.id)
+            assert pulls.received({(ObjectKind.PAYLOAD, name) for name in names}) <= limit
+        now = max(now + 0.01, pulls.deadline() or now)
+    assert begun == set(names)

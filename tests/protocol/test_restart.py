@@ -7,12 +7,15 @@ import pytest
 from edgenode.ledger import chain as chain_module
 from edgenode.ledger.chain import Chain
 from edgenode.ledger.mempool import Mempool
+from edgenode.ledger.retention import Retention
+from edgenode.ledger.transaction import STATE_INTERVAL
 from edgenode.protocol.instant import Instant
-from edgenode.protocol.node import HeadMoved, Node, PeerBlamed
+from edgenode.protocol.node import HeadMoved, PeerBlamed
 from edgenode.protocol.relay import Relay
 from edgenode.sim.ward import Conditions, Ward
 from edgenode.storage.chain import SqliteChainStore, StoreFullError
 from tests.ledger.builder import ALICE, BOB, CAROL, NOW, Bench, initial_parameters
+from tests.protocol.lone_node import lone_node
 
 
 def restarted(bench):
@@ -75,6 +78,21 @@ def test_a_node_says_that_its_head_moved_though_the_disk_is_full_for_its_mempool
     assert moved[-1].change.new is box.running.chain.head
 
 
+def test_a_node_on_a_full_disk_lets_blocks_go_though_its_head_stands_still():
+    """Else a lower `keep_bytes` would make no room, and nothing would ever move again."""
+    bench = Bench(retention=Retention(blocks=1000, bytes=1))
+    bench.grow(800)
+    node = lone_node(bench.chain, bench.store)
+    kept = bench.store.used_bytes()
+    for second in range(0, 400, 10):
+        node.hold(second + 10.0)
+        node.tick(Instant(second + 5.0, NOW))
+        node.tick(Instant(second + 10.0, NOW))
+    assert bench.chain.floor == 2 * STATE_INTERVAL - 1
+    assert bench.store.used_bytes() < kept
+    assert bench.chain.head.height == 800
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_parameters_that_the_disk_has_altered_are_computed_anew(seed):
     bench = Bench()
@@ -121,7 +139,9 @@ def test_what_the_disk_has_altered_is_not_given_to_others_who_blame_nobody(table
     chain = rotten.running.chain
     assert ward.run_until(lambda: chain.state.models[0].round >= 3, 3000)
     assert ward.run_until(ward.agree, 600)
-    block = next(b for b in map(chain.block, (e.id for e in chain.head.lineage())) if b.updates)
+    block = next(
+        b for b in map(chain.block, (e.id for e in chain.tree.lineage(chain.head))) if b.updates
+    )
     altered(rotten.store, table, block.id if table == "block" else block.updates[0].payload)
     rotten.running._served.clear()
     joiner.store = SqliteChainStore(":memory:", ward.genesis.id)
@@ -139,15 +159,7 @@ def test_a_transfer_that_only_the_end_of_a_long_new_branch_pays_for_waits_again(
     bench.add(bench.block(transfer))
     other.grow(10, miner=BOB)
     other.grow(2, miner=CAROL)
-    node = Node(
-        chain=bench.chain,
-        store=bench.store,
-        ward_key=bytes(32),
-        seeds=[],
-        broadcast_port=0,
-        rng=random.Random(1),
-        now=Instant(0, NOW),
-    )
+    node = lone_node(bench.chain, bench.store)
     for height in range(1, 13):
         bench.chain.add_block(other.chain.block(other.chain.at(height).id), NOW)
     node.tick(Instant(1, NOW))

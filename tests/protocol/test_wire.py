@@ -41,7 +41,7 @@ u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
 hashes = st.binary(min_size=32, max_size=32)
 ids = st.lists(st.binary(min_size=20, max_size=20), max_size=IDS_LIMIT).map(tuple)
-tips = st.builds(Tip, hashes, u32, st.integers(0, 2**256 - 1))
+tips = st.builds(Tip, hashes, u32, st.integers(0, 2**256 - 1), u32)
 cookies = st.binary(min_size=16, max_size=16)
 headers = st.binary(min_size=HEADER_BYTES, max_size=HEADER_BYTES).map(Header.decode)
 kinds = st.sampled_from(ObjectKind)
@@ -68,7 +68,12 @@ messages = st.one_of(
     st.just(GetAddresses()),
     st.builds(Addresses, st.lists(addresses, max_size=ADDRESSES_LIMIT).map(tuple)),
     st.builds(GetHeaders, st.lists(hashes, max_size=LOCATOR_LIMIT).map(tuple)),
-    st.builds(Headers, st.lists(headers, max_size=HEADERS_LIMIT).map(tuple)),
+    st.builds(
+        Headers,
+        st.lists(headers, max_size=HEADERS_LIMIT).map(
+            lambda some: b"".join(h.encode() for h in some)
+        ),
+    ),
     st.builds(
         GetChunks,
         kinds,

@@ -49,6 +49,7 @@ momentum_factor = 0
 [miner]
 threads = 3
 share = 1
+kernel = "portable"
 
 [exporter]
 listen = "0.0.0.0:9999"
@@ -90,6 +91,7 @@ def test_every_key_reaches_the_settings(write, tmp_path):
     assert trainer.schedule.steps == 7
     assert (trainer.schedule.learning_rate, trainer.schedule.momentum_factor) == (0.5, 0.0)
     assert (settings.miner.threads, settings.miner.share) == (3, 1.0)
+    assert settings.miner.kernel == "portable"
     assert settings.exporter.listen == ("0.0.0.0", 9999)
 
 
@@ -126,12 +128,15 @@ def test_the_task_chooses_what_the_trainer_is_not_told(write):
         ("[::1]:7171", "::1:7171", 10, "is no address"),
         ("[::1]:7171", "127.0.0.1:7170", 10, "port 7170 is also that of sync"),
         ('"bed-2.ward:7070"', "7070", 11, "must hold strings only"),
+        ('ward_key = "keys/ward.key"', 'keep = "some"', 12, 'neither "recent" nor "all"'),
+        ('ward_key = "keys/ward.key"', "keep_blocks = 511", 12, "511 is below 512"),
+        ('ward_key = "keys/ward.key"', "keep_bytes = 1", 12, "1 is below 268435456"),
         ('["F0:0E:00:00:00:01"]', '"F0:0E:00:00:00:01"', 18, "must be an array of strings"),
         ('sensors = ["F0:0E:00:00:00:01"]', "", 16, "sensors: the list is empty"),
         ("[collector]", '["collector"]\nadaptr = 1', 17, r"\[collector\] adaptr"),
         ("[miner]", "[miner.pace]\n[miner]", 32, r"\[miner\] pace: there is no such key"),
         ("[miner]", "[[miner]]", 32, r"\[miner\]: write \[miner\] once, not \[\[miner\]\]"),
-        ("[exporter]\nlisten", "[exporter]\nlisten.on", 37, "must be a string.* not a table"),
+        ("[exporter]\nlisten", "[exporter]\nlisten.on", 38, "must be a string.* not a table"),
         ('["F0:0E:00:00:00:01"]', "[]", 18, "sensors: the list is empty"),
         ('"F0:0E:00:00:00:01"', '"F0:0E:00:00:00"', 18, "is no address such as"),
         ("max_bytes = 2000000", "max_bytes = 2e6", 19, "must be an integer, not 2000000.0"),
@@ -147,10 +152,20 @@ def test_the_task_chooses_what_the_trainer_is_not_told(write):
         ("threads = 3", "threads = 0", 33, r"\[miner\] threads: 0 is not in 1..64"),
         ("share = 1", "share = 1.5", 34, "1.5 is not in 0.01..1"),
         ("share = 1", "share = nan", 34, "nan is not in"),
+        ("share = 1", "ceiling_celsius = 20", 34, "ceiling_celsius: 20 is not in 30..110"),
+        ("share = 1", "ceiling_celsius = 70.5", 34, "must be an integer"),
+        ("share = 1", "watts = -0.5", 34, "watts: -0.5 is not in 0..100"),
+        ("share = 1", "watts = nan", 34, "nan is not in"),
         ("share = 1", f"share = {'9' * 400}", 34, "share: the number has more than 64 bits"),
+        (
+            '"portable"',
+            '"cuda"',
+            35,
+            r'\[miner\] kernel: there is no kernel "cuda", only auto',
+        ),
         ("threads = 3", f"threads = 0x{'f' * 5000}", 33, "the number has more than 64 bits"),
         ('"litert"', f"[0x{'f' * 5000}]", 25, "must be a string.* not an array"),
-        ("0.0.0.0:9999", "localhost:9999", 37, "listen: 'localhost' is no IP address"),
+        ("0.0.0.0:9999", "localhost:9999", 38, "listen: 'localhost' is no IP address"),
     ],
 )
 def test_a_mistake_is_reported_with_line_key_and_what_is_allowed(write, old, new, line, text):
@@ -247,13 +262,14 @@ def test_the_documentation_shows_the_defaults(write):
             'sensors = ["F0:0E:00:00:00:01"]\n[trainer]\nmodel = "activity"\n'
         )
     )
-    assert replace(shown.gossip, seeds=()) == bare.gossip
+    assert replace(shown.gossip, seeds=(), keep_bytes=None) == bare.gossip
     assert replace(shown.for_collector(), max_age_s=None) == bare.collector
     task_chooses = replace(
         shown.for_trainer(), steps=None, learning_rate=None, momentum_factor=None
     )
     assert task_chooses == bare.trainer
-    assert (shown.miner, shown.exporter) == (bare.miner, bare.exporter)
+    assert replace(shown.miner, stratum=None, pool=()) == bare.miner
+    assert shown.exporter == bare.exporter
 
 
 def test_reading_the_configuration_loads_no_runtime_and_no_radio():

@@ -4,9 +4,18 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from edgenode.gossip.start_up import genesis_parameters
+from edgenode.learning import update_codec
+from edgenode.learning.update_codec import Codec
+from edgenode.ledger.hashes import content_id
+from edgenode.storage.format_check import check_chain_store
+from tests.cli.test_store_commands import StoredWard
+from tests.ledger.builder import BOB, NOW, Bench
 from tests.ward.wards import ward_of
 
 pytestmark = pytest.mark.processes
@@ -68,3 +77,33 @@ def test_an_address_that_this_machine_lacks_is_reported_with_its_key():
     assert ran.stderr.splitlines()[-1] == (
         'edgenode-gossip: [gossip] sync = "192.0.2.1:7070": Cannot assign requested address'
     )
+
+
+def test_damage_that_only_the_node_meets_at_its_start_is_noted_for_the_next(tmp_path):
+    """Else each start would end by it: what is opened before is as it was."""
+    ward = StoredWard(tmp_path)
+    other = Bench(ward.genesis, parameters=genesis_parameters(ward.genesis))
+    ward.grow(2)
+    other.add(ward.chain.block(ward.chain.at(1).id))
+    update, payload = zero_update(other)
+    for chain in (ward.chain, other.chain):
+        chain.add_payload(payload)
+    ward.chain.add_block(other.block(update, miner=BOB), NOW)
+    ward.store.settle()
+    pages = "SELECT pageno FROM dbstat WHERE name = 'payload'"
+    (page, *overflow) = [number for (number,) in ward.store._db.execute(pages)]
+    assert overflow, "a payload has pages of its own"
+    ward.store.close()
+    with ward.path.open("r+b") as file:
+        file.seek(4096 * (page - 1))
+        file.write(bytes(4096))
+    ran = run(SimpleNamespace(config=tmp_path / "edgenode.toml"))
+    assert ran.returncode == 1, ran.stderr
+    assert ran.stderr.splitlines()[-1].endswith("another start mends it")
+    assert "is damaged" in check_chain_store(ward.path)
+
+
+def zero_update(bench):
+    """An update that changes nothing."""
+    payload = update_codec.encode(np.zeros_like(bench.chain.state.parameters[0]), Codec.INT32)
+    return bench.update(payload=content_id(payload), payload_length=len(payload))[0], payload

@@ -37,6 +37,34 @@ def test_a_file_that_cannot_be_read_leaves_it_to_the_service_to_say_so(asked, te
     assert asked("collector", text) == WANTED
 
 
+@pytest.mark.parametrize(
+    ("lines", "unit"),
+    [
+        ("", "miner"),
+        ("share = 0.5", "miner"),
+        ("pool = []", "miner"),
+        ('stratum = "10.0.0.7:3333"', "pool"),
+        ('pool = ["10.0.0.8:3333"]', "pool"),
+        ('stratum = "10.0.0.7:3333"\npool = ["10.0.0.8:3333"]', "pool"),
+    ],
+)
+def test_a_miner_runs_with_a_network_or_without_one_and_never_twice(asked, capsys, lines, unit):
+    text = f"[miner]\n{lines}\n"
+    wanted = {name: asked(name, text) == WANTED for name in ("miner", "pool")}
+    assert wanted == {"miner": unit == "miner", "pool": unit == "pool"}
+    assert "in [miner]: the miner" in capsys.readouterr().out
+
+
+def test_a_box_without_a_miner_has_none_with_a_network_either(asked, capsys):
+    assert asked("pool", "[node]\n") == NOT_WANTED
+    assert "has no [miner] table" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", [None, "[miner", "\xff"])
+def test_which_miner_a_file_wants_that_cannot_be_read_is_left_to_both(asked, text):
+    assert (asked("miner", text), asked("pool", text)) == (WANTED, WANTED)
+
+
 def test_nobody_asks_about_a_service_that_every_node_runs(asked):
     with pytest.raises(SystemExit) as ended:
         asked("gossip", "")

@@ -2,38 +2,48 @@
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgenode.gossip.settings import GossipSettings
 from edgenode.gossip.start_up import open_chain
-from edgenode.ledger.accounts import Account
+from edgenode.ledger.accounts import credit
 from edgenode.ledger.chain import Chain
+from edgenode.ledger.hashes import content_id
 from edgenode.ledger.mempool import Mempool
+from edgenode.ledger.records import Overlay
+from edgenode.ledger.retention import ALL, Retention
 from edgenode.ledger.store import Switch
+from edgenode.ledger.transaction import STATE_INTERVAL
+from edgenode.ledger.verification import Checked, Verification
 from edgenode.protocol.relay import Relay
+from edgenode.storage import meta, salvage
 from edgenode.storage.chain import (
     AlteredRecordError,
     DamagedStoreError,
     SqliteChainStore,
     StoreError,
 )
+from edgenode.storage.format_check import check_chain_store
 from tests.ledger.builder import ALICE, BOB, CAROL, NOW, Bench, initial_parameters, make_genesis
 
 
 class StoredBench(Bench):
     """A bench whose store is a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, retention: Retention = ALL) -> None:
         super().__init__()
         self.path = path
         self.store = SqliteChainStore(path, self.genesis.id)
-        self.chain = Chain(self.genesis, (initial_parameters(),), self.store)
+        self.chain = Chain(self.genesis, (initial_parameters(),), self.store, retention)
 
 
 @pytest.fixture
@@ -68,9 +78,10 @@ def test_what_waits_comes_back_in_order_after_a_restart(bench):
 
 
 def test_balances_of_64_bits_survive(bench):
-    rich = Account(2**64 - 1, 2**64 - 1)
-    bench.store.switch(Switch(bench.chain.head.height, [], [], {ALICE.public: rich}))
-    assert bench.store.accounts()[ALICE.public] == rich
+    records = Overlay(bench.store.records)
+    credit(records, ALICE.public, 2**64 - 1 - bench.balance(ALICE))
+    bench.store.switch(Switch(bench.chain.head.height, [], [], records.changes))
+    assert bench.balance(ALICE) == 2**64 - 1
 
 
 def test_the_store_of_another_ward_is_refused(bench):
@@ -82,7 +93,7 @@ def test_the_store_of_another_ward_is_refused(bench):
 def test_a_store_of_a_newer_format_is_refused_and_left_alone(bench):
     bench.store.close()
     with sqlite3.connect(bench.path) as database:
-        database.execute("UPDATE meta SET value = 99 WHERE key = 'format'")
+        meta.write(database, "format", 99)
     with pytest.raises(StoreError, match="format 99"):
         SqliteChainStore(bench.path, bench.genesis.id)
 
@@ -168,7 +179,7 @@ def test_no_more_than_three_damaged_files_are_kept(bench):
     assert names == {f"chain.db.damaged-{n}" for n in (3, 4, 5)}
 
 
-def test_a_block_whose_parent_the_power_took_is_dropped_and_the_chain_loads(bench):
+def test_a_block_that_came_before_its_parent_is_kept_and_waits_for_it(bench):
     other = Bench()
     first, second = other.add(other.block(miner=BOB)), other.add(other.block(miner=BOB))
     bench.chain.add_header(first.header, NOW)
@@ -177,7 +188,9 @@ def test_a_block_whose_parent_the_power_took_is_dropped_and_the_chain_loads(benc
     bench.store.close()
     chain, store = open_again(bench)
     assert chain.head.id == head
-    assert not store.has_block(second.id)
+    assert store.has_block(second.id)
+    assert chain.tree.get(first.id).height == 1
+    assert chain.tree.parent(chain.tree.get(second.id)).id == first.id
     assert list(bench.path.parent.glob("*damaged*")) == []
 
 
@@ -186,6 +199,7 @@ def test_random_damage_never_makes_the_store_lie(bench, seed):
     """Whatever is flipped, opening and loading either fails by name or gives the true chain."""
     rng = random.Random(seed)
     true = [bench.chain.at(h).id for h in range(bench.chain.head.height + 1)]
+    records = dict(bench.chain.state.records.under(b""))
     bench.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     bench.store.close()
     data = bytearray(bench.path.read_bytes())
@@ -199,19 +213,21 @@ def test_random_damage_never_makes_the_store_lie(bench, seed):
         return
     assert [chain.at(h).id for h in range(chain.head.height + 1)] == true[: chain.head.height + 1]
     if chain.head.id == true[-1]:
-        assert chain.state.accounts == bench.chain.state.accounts
+        assert dict(chain.state.records.under(b"")) == records
         assert chain.state.models == bench.chain.state.models
         assert (chain.state.parameters[0] == bench.chain.state.parameters[0]).all()
 
 
 ROT = {
     "the target of the head's header": ("block", "id = :head", "raw", 72 + 3),
-    "the time of a header": ("block", "on_chain = 2", "raw", 68),
+    "where the chain ends": ("meta", "key = 'head'", "value", 3),
+    "the time of a header": ("trunk", "page = 0", "raw", 80 * 2 + 68),
+    "the work of the chain": ("trunk", "page = 0", "work", 31),
     "the number of the head's transactions": ("block", "id = :head", "raw", 144),
     "the kind of the head's coinbase": ("block", "id = :head", "raw", 148),
     "the round in the head's coinbase": ("block", "id = :head", "raw", 148 + 54),
-    "a balance": ("account", "key = :alice", "balance", 6),
-    "a sequence": ("account", "key = :alice", "sequence", 7),
+    "a balance": ("record", "key = :alice", "value", 1),
+    "a sequence": ("record", "key = :alice", "value", 8),
     "the kind of a waiting update": ("mempool", "1", "raw", 0),
     "a byte of a waiting update": ("mempool", "1", "raw", 40),
 }
@@ -221,19 +237,19 @@ ROT = {
 def test_a_bit_that_the_disk_flips_is_found_at_the_start_and_made_good(bench, what):
     update, payload = bench.update(BOB, delta=7)
     bench.store.add_waiting(update, payload)
-    head, accounts = bench.chain.head, bench.chain.state.accounts
+    head, records = bench.chain.head, dict(bench.chain.state.records.under(b""))
     table, where, column, at = ROT[what]
-    names = {"head": head.id, "alice": ALICE.public}
+    names = {"head": head.id, "alice": b"\x01" + ALICE.public}
     flip(bench, table, where, column, at, names)
     bench.store.close()
     chain, store = open_again(bench)
     assert list(bench.path.parent.glob("*damaged-1"))
     mempool = Mempool(bench.genesis, chain.tree.get)
     Relay(chain, mempool, store)
-    if "head" in what:
+    if "head's" in what:
         assert 1 <= chain.head.height < head.height, "what is below the block is kept"
     else:
-        assert (chain.head.id, chain.state.accounts) == (head.id, accounts)
+        assert (chain.head.id, dict(chain.state.records.under(b""))) == (head.id, records)
         assert mempool.ids() == ([] if "update" in what else [update.id])
 
 
@@ -251,18 +267,18 @@ def test_a_value_whose_type_the_disk_has_altered_is_found_at_the_start(bench):
     database = bench.store._db
     database.execute("PRAGMA writable_schema = ON")
     database.execute(
-        "UPDATE sqlite_master SET sql = replace(sql, ', STRICT', '') WHERE name = 'account'"
+        "UPDATE sqlite_master SET sql = replace(sql, ', STRICT', '') WHERE name = 'record'"
     )
     database.execute("PRAGMA writable_schema = RESET")
-    database.execute("UPDATE account SET balance = CAST(balance AS TEXT)")
+    database.execute("UPDATE record SET value = CAST(value AS TEXT)")
     database.execute("PRAGMA writable_schema = ON")
-    database.execute("UPDATE sqlite_master SET sql = sql || ', STRICT' WHERE name = 'account'")
-    accounts = bench.chain.state.accounts
+    database.execute("UPDATE sqlite_master SET sql = sql || ', STRICT' WHERE name = 'record'")
+    records = b"".join(raw for (raw,) in database.execute("SELECT key FROM record ORDER BY key"))
     bench.store.close()
-    with pytest.raises(DamagedStoreError, match="account"):
+    with pytest.raises(DamagedStoreError, match="record"):
         SqliteChainStore(bench.path, bench.genesis.id)
     chain, _ = open_again(bench)
-    assert chain.state.accounts == accounts
+    assert b"".join(key for key, _ in chain.state.records.under(b"")) == records
 
 
 def test_an_altered_undo_record_is_not_believed(bench):
@@ -283,8 +299,55 @@ def test_damage_that_was_noticed_while_running_is_mended_by_the_next_start(bench
     assert not list(bench.path.parent.glob("*damaged-2"))
 
 
+def test_damage_that_a_start_does_not_look_for_is_noted_when_it_is_met_and_salvaged(bench):
+    """A start reads a few rows of a store of gigabytes; the rest is found out when it is used."""
+    while bench.chain.head.height < 64:
+        bench.grow(1)
+    true = [bench.chain.at(h).id for h in range(65)]
+    bench.store.settle()
+    places = "SELECT pageno FROM dbstat WHERE name = 'block' AND pagetype = 'leaf' ORDER BY path"
+    page = bench.store._db.execute(places).fetchall()[3][0]
+    bench.store.close()
+    with bench.path.open("r+b") as file:
+        file.seek(4096 * (page - 1))
+        file.write(bytes(4096))
+    chain, store = open_again(bench)
+    assert chain.head.id == true[-1]
+    assert list(bench.path.parent.glob("*damaged*")) == []
+    with pytest.raises(DamagedStoreError) as met:
+        [store.block(name) for name in true[1:]]
+    store.note_damage(str(met.value))
+    store.close()
+    assert check_chain_store(bench.path) == f"{bench.path} is damaged: {met.value}"
+    chain, store = open_again(bench)
+    assert list(bench.path.parent.glob("*damaged-1"))
+    assert check_chain_store(bench.path) == ""
+    assert chain.best_header().id == true[-1], "the headers are all there"
+    assert 1 <= chain.head.height < 64, "and the blocks below those that are not"
+    lost = [name for name in true[1:] if not store.has_block(name)]
+    assert 0 < len(lost) < 40
+    assert chain.wanted(4).blocks == tuple(lost[:4])
+    store.close()
+    open_again(bench)[1].close()
+    assert not list(bench.path.parent.glob("*damaged-2"))
+
+
+def test_a_note_of_damage_outlives_a_power_cut_while_the_files_change_places(bench):
+    """Until the new file has its name there is a note, and afterwards none."""
+    bench.store.note_damage("block 2 changed on the disk")
+    bench.store.close()
+    salvaged = bench.path.with_name("chain.db.salvaged")
+    salvaged.write_bytes(bench.path.read_bytes())
+    bench.path.rename(bench.path.with_name("chain.db.damaged-1"))
+    chain, _ = open_again(bench)
+    assert chain.head.id == bench.chain.head.id
+    assert check_chain_store(bench.path) == ""
+    assert not list(bench.path.parent.glob("*damaged-2"))
+
+
 WRITER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tests.storage.test_chain_store import StoredBench, ALICE, BOB
 bench = StoredBench(Path(sys.argv[1]))
@@ -314,3 +377,95 @@ def test_every_block_that_was_acknowledged_survives_kill_9(tmp_path, moves):
         assert entry.id.hex() == block_id
         assert bench.chain.block(entry.id).coinbase.models[0].root.hex() == root
     bench.round(ALICE)
+
+
+def test_a_store_that_has_let_its_past_go_is_salvaged_from_its_lowest_state_on(tmp_path):
+    bench = StoredBench(tmp_path / "chain.db", Retention(blocks=100))
+    bench.grow_final(800, ALICE, BOB, CAROL)
+    for _ in range(50):
+        bench.chain.let_go()
+    floor, head = bench.chain.floor, bench.chain.head.id
+    assert floor == 2 * STATE_INTERVAL - 1
+    bench.store.note_damage("as a test says")
+    bench.store.close()
+    chain, store = open_again(bench)
+    assert (chain.floor, chain.head.id) == (floor, head)
+    assert chain.state.parameters[0].tolist() == bench.chain.state.parameters[0].tolist()
+    assert [f for f in Verification(chain, store, (initial_parameters(),)).run() if f.height] == [
+        Checked(height, updates=len(chain.block(chain.at(height).id).updates))
+        for height in range(floor + 1, 801)
+    ]
+    store.close()
+
+
+@pytest.mark.parametrize("table", ["state", "parameters"])
+def test_where_no_state_is_legible_the_peers_are_needed(tmp_path, table):
+    bench = StoredBench(tmp_path / "chain.db", Retention(blocks=100))
+    bench.grow_final(800, ALICE, BOB, CAROL)
+    for _ in range(50):
+        bench.chain.let_go()
+    bench.store._db.execute(f"UPDATE {table} SET raw = zeroblob(length(raw))")
+    bench.store.note_damage("as a test says")
+    bench.store.close()
+    chain, store = open_again(bench)
+    assert (chain.head.height, chain.floor) == (0, 0)
+    assert chain.best_header().height == 800
+    store.close()
+
+
+def test_what_is_let_go_is_not_written_over(tmp_path):
+    """It costs the card nothing but a note of what is free."""
+    store = SqliteChainStore(tmp_path / "chain.db", bytes(32))
+    payload = bytes(4_000_000)
+    store.add_payload(content_id(payload), payload)
+    store.settle()
+    written = bytes_written()
+    store.drop_payload(content_id(payload))
+    store.settle()
+    assert bytes_written() - written < len(payload) / 10
+    store.close()
+
+
+def bytes_written():
+    """What this process has asked the kernel to write so far."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["wchar"])
+
+
+def test_a_third_of_the_disk_is_kept_unless_somebody_says_how_much(tmp_path):
+    settings = GossipSettings(
+        name="bed-1",
+        directory=tmp_path,
+        api=tmp_path / "node.sock",
+        genesis=tmp_path,
+        ward_key=tmp_path,
+        member_key=tmp_path,
+    )
+    assert settings.retention(3_000_000_000) == Retention(1920, 1_000_000_000)
+    told = replace(settings, keep_blocks=600, keep_bytes=500_000_000)
+    assert told.retention(3_000_000_000) == Retention(600, 500_000_000)
+    assert replace(settings, keep="all").retention(3_000_000_000) == ALL
+
+
+def test_older_damaged_files_go_where_there_is_no_room_to_salvage(bench, monkeypatch):
+    for number in (1, 2, 3):
+        for ending in ("", "-wal"):
+            aside = bench.path.with_name(f"chain.db.damaged-{number}{ending}")
+            aside.write_bytes(bytes(10))
+    bench.store.settle()
+    room = iter([0, bench.path.stat().st_size])
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 0, next(room, 10**9)))
+    salvage.make_room(bench.path)
+    left = sorted(path.name for path in bench.path.parent.glob("chain.db.damaged-*"))
+    assert left == [f"chain.db.damaged-{n}{ending}" for n in (2, 3) for ending in ("", "-wal")]
+
+
+def test_a_note_of_damage_without_a_database_keeps_nobody_from_starting_anew(bench):
+    bench.store.note_damage("block 2 changed on the disk")
+    bench.store.close()
+    bench.path.unlink()
+    chain, store = open_again(bench)
+    assert chain.head.height == 0
+    assert check_chain_store(bench.path) == ""
+    store.close()

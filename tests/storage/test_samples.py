@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgenode.storage.samples import SampleStore, StoreError, StreamStart
+from edgenode.storage.samples_file import version_mark, write_meta
 from edgenode.storage.samples_reader import BEGINNING, Cursor, SampleReader
 from edgenode.tasks.stream import Annotation, SampleBlock
 
@@ -203,6 +204,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(path):
     open_store(path).close()
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 2")
+    write_meta(connection, "schema", version_mark(2))
     connection.commit()
     connection.close()
     with pytest.raises(StoreError, match="newer version"):

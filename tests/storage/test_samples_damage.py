@@ -118,6 +118,18 @@ def test_random_damage_never_gives_wrong_samples_and_never_stops_collecting(path
         store.close()
 
 
+@pytest.mark.parametrize("offset", range(60, 72))
+def test_no_bit_of_the_version_or_the_kind_of_file_ends_the_collecting(path, offset):
+    """One number that the disk has altered is no newer version: its checksum does not say so."""
+    good = path.read_bytes()
+    for bit in range(8):
+        overwrite(path, offset, bytes([good[offset] ^ 1 << bit]))
+        store = open_store(path)
+        assert numbers(path) == list(range(RECORDS))
+        store.close()
+        path.write_bytes(good)
+
+
 def test_a_flipped_bit_in_a_value_is_not_served(path):
     raw = path.read_bytes()
     offset = raw.index(np.full((100, 6), 77, "<i2").tobytes()) + 50

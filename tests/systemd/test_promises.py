@@ -6,8 +6,8 @@ import pytest
 
 from edgenode.services import notify
 from edgenode.services.ending import EXIT_BAD_FILE
-from edgenode.services.wanted import OPTIONAL
-from tests.systemd.units import NODE, SERVICES, UNITS, Unit, node_unit
+from edgenode.services.wanted import OPTIONAL, POOL
+from tests.systemd.units import NODE, NODE_UNITS, SERVICES, UNITS, Unit, node_unit
 
 INTERNET = {"AF_INET", "AF_INET6"}
 
@@ -16,6 +16,7 @@ SEES = {
     "trainer": ["/var/lib/edgenode/samples"],
     "gossip": ["/var/lib/edgenode/gossip"],
     "miner": [],
+    "pool": ["/var/lib/edgenode/miner"],
     "exporter": [],
 }
 """The parts of the node's state that each service sees."""
@@ -29,12 +30,37 @@ def span(text):
     return int(number) * seconds(text[len(number) :])
 
 
-def test_the_target_wants_the_five():
+def test_the_target_wants_the_five_and_the_miner_in_both_its_units():
     wanted = Unit("edgenode.target").words("Unit", "Wants")
-    assert sorted(wanted) == sorted(f"edgenode-{service}.service" for service in NODE)
+    assert sorted(wanted) == sorted(f"edgenode-{service}.service" for service in NODE_UNITS)
 
 
-@pytest.mark.parametrize("service", NODE)
+def test_the_miner_with_a_network_is_the_miner_but_for_network_and_shares():
+    def lines(name):
+        return [
+            line
+            for line in (UNITS / f"edgenode-{name}.service").read_text().splitlines()
+            if line and not line.startswith("#")
+        ]
+
+    without, with_network = lines("miner"), lines("pool")
+    assert [line for line in without if line not in with_network][2:] == [
+        "ExecCondition=/usr/bin/edgenode-wanted miner",
+        "RestrictAddressFamilies=AF_UNIX",
+        "PrivateNetwork=yes",
+        "IPAddressDeny=any",
+    ]
+    assert [line for line in with_network if line not in without][2:] == [
+        "ExecCondition=/usr/bin/edgenode-wanted pool",
+        "LimitNOFILE=2048",
+        "StateDirectory=edgenode/miner",
+        "StateDirectoryMode=0700",
+        "BindPaths=/var/lib/edgenode/miner",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+    ]
+
+
+@pytest.mark.parametrize("service", NODE_UNITS)
 def test_a_service_sees_its_own_part_of_the_state_only(service):
     unit = node_unit(service)
     # An empty file system stands over all of it, also over what is made later.
@@ -50,18 +76,18 @@ def test_a_service_sees_its_own_part_of_the_state_only(service):
 
 
 def test_only_collector_and_trainer_run_as_the_owner_of_the_samples():
-    owners = {service: node_unit(service)["Service", "User"] for service in NODE}
+    owners = {service: node_unit(service)["Service", "User"] for service in NODE_UNITS}
     assert {service for service, user in owners.items() if user == "edgenode-samples"} == {
         service for service, paths in SEES.items() if "/var/lib/edgenode/samples" in paths
     }
     assert len(set(owners.values())) == 4
 
 
-@pytest.mark.parametrize("service", NODE)
-def test_only_gossip_and_exporter_may_make_internet_sockets(service):
+@pytest.mark.parametrize("service", NODE_UNITS)
+def test_only_gossip_exporter_and_pool_may_make_internet_sockets(service):
     unit = node_unit(service)
     families = set(unit.words("Service", "RestrictAddressFamilies"))
-    if service in {"gossip", "exporter"}:
+    if service in {"gossip", "exporter", "pool"}:
         assert families == {"AF_UNIX", *INTERNET}
     else:
         assert families == {"AF_UNIX"}
@@ -69,21 +95,35 @@ def test_only_gossip_and_exporter_may_make_internet_sockets(service):
         assert unit["Service", "IPAddressDeny"] == "any"
 
 
-@pytest.mark.parametrize("service", NODE)
+@pytest.mark.parametrize("name", ["miner", "pool"])
+def test_the_miner_may_read_the_thermal_zones_and_write_nothing_beside_them(name):
+    unit = node_unit(name)
+    assert unit["Service", "ProtectKernelTunables"] == "yes"  # /sys is there, and read-only
+    hidden = [
+        path.lstrip("-+")
+        for key in ("InaccessiblePaths", "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths")
+        for path in unit.words("Service", key)
+    ]
+    assert hidden
+    assert not any(path == "/" or path.startswith("/sys") for path in hidden)
+    assert unit.all("Service", "RootDirectory") == unit.all("Service", "RootImage") == []
+
+
+@pytest.mark.parametrize("service", NODE_UNITS)
 def test_only_the_collector_reaches_the_system_bus(service):
     hidden = node_unit(service).words("Service", "InaccessiblePaths")
     assert ("-/run/dbus" in hidden) == (service != "collector")
 
 
 def test_only_gossip_gets_the_keys():
-    for service in NODE:
+    for service in NODE_UNITS:
         unit = node_unit(service)
         loaded = dict(value.split(":") for value in unit.all("Service", "LoadCredential"))
         keys = {"ward.key", "member.key"} if service == "gossip" else set()
         assert loaded == {key: f"/etc/edgenode/{key}" for key in keys}
 
 
-@pytest.mark.parametrize("service", NODE)
+@pytest.mark.parametrize("service", NODE_UNITS)
 def test_a_service_that_hangs_or_dies_is_started_again_for_ever_but_not_in_a_hurry(service):
     unit = node_unit(service)
     assert unit["Service", "Type"] == "notify"
@@ -100,13 +140,15 @@ def test_a_service_that_hangs_or_dies_is_started_again_for_ever_but_not_in_a_hur
     assert f"!= {EXIT_BAD_FILE}" in retry["Service", "ExecCondition"]
 
 
-@pytest.mark.parametrize("service", NODE)
+@pytest.mark.parametrize("service", NODE_UNITS)
 def test_a_service_with_a_table_is_started_only_with_it(service):
     condition = node_unit(service).get("Service", "ExecCondition")
-    assert condition == (f"/usr/bin/edgenode-wanted {service}" if service in OPTIONAL else None)
+    assert condition == (
+        f"/usr/bin/edgenode-wanted {service}" if service in {*OPTIONAL, POOL} else None
+    )
 
 
-@pytest.mark.parametrize("service", NODE)
+@pytest.mark.parametrize("service", NODE_UNITS)
 def test_no_service_leaves_a_core_dump_of_samples_or_keys(service):
     assert node_unit(service)["Service", "LimitCORE"] == "0"
 
@@ -145,7 +187,7 @@ def test_when_memory_is_short_mining_dies_first_and_collecting_last():
     assert len(set(scores.values())) == len(NODE)
 
 
-@pytest.mark.parametrize("service", NODE)
+@pytest.mark.parametrize("service", NODE_UNITS)
 def test_memory_is_bounded_and_squeezed_before_it_is_refused(service):
     unit = node_unit(service)
     high, most = (unit["Service", key] for key in ("MemoryHigh", "MemoryMax"))
@@ -169,7 +211,7 @@ def test_bluetoothd_is_started_again_whatever_ends_it():
     assert dropin["Service", "Slice"] == node_unit("collector")["Service", "Slice"]
 
 
-@pytest.mark.parametrize("service", NODE)
+@pytest.mark.parametrize("service", NODE_UNITS)
 def test_a_start_may_take_as_long_as_one_step_of_a_long_one(service):
     allowed = span(node_unit(service)["Service", "TimeoutStartSec"])
     assert allowed == notify.STEP_SECONDS

@@ -12,6 +12,9 @@ INSTALLED = Path("/usr/lib/systemd/system")
 NODE = ("collector", "trainer", "gossip", "miner", "exporter")
 """The five services of a node."""
 
+NODE_UNITS = (*NODE, "pool")
+"""Their units: a miner that has a network runs in one of its own."""
+
 SERVICES = tuple(path.name for path in sorted(UNITS.glob("*.service")))
 
 

@@ -29,11 +29,15 @@ class WardBench(Bench):
         """`miner` is the key of the member that mines what is not said to be another's."""
         self.genesis = ward.genesis
         self.miner = miner
+        self.other = next(box.key for box in ward.boxes if box.key.public != miner.public)
         self._deltas = itertools.count(1)
         self.store = SqliteChainStore(":memory:", self.genesis.id)
         self.chain = Chain(self.genesis, genesis_parameters(self.genesis), self.store)
 
-    def block(self, *transactions, miner=None, seconds=1):
+    def block(self, *transactions, miner=None, seconds=None):
+        """A valid block of now: a second after each other, some of them would be too new."""
+        if seconds is None:
+            seconds = int(time.time()) - self.chain.head.header.time
         return super().block(*transactions, miner=miner or self.miner, seconds=seconds)
 
     def sealed(self, block, miner=None):
@@ -127,7 +131,7 @@ class HostileMember:
         for update, payload in payloads:
             self.node.forged[ObjectKind.PAYLOAD, update.payload] = payload
         head = self.node.chain.head
-        tip = Tip(block.id, head.height + 1, head.work + (1 << 40))
+        tip = Tip(block.id, head.height + 1, head.work + (1 << 40), 0)
         self.announce(NewBlock(block.header, tip))
 
     def _turn(self):

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from edgenode.ledger.accounts import account
 from edgenode.ledger.hashes import content_id, display
+from edgenode.ledger.headers import median_time_past
 from edgenode.ledger.rules import Rule
 from edgenode.ledger.target import expand, meets
 from edgenode.ledger.transaction import ModelState
@@ -82,12 +84,12 @@ def rows(box):
         return {
             table: set(database.execute(f"SELECT {columns} FROM {table}"))
             for table, columns in {
-                "block": "id, on_chain",
+                "block": "id, height, undo",
                 "payload": "id",
                 "payload_user": "payload, user",
                 "parameters": "root",
                 "mempool": "id",
-                "account": "key, balance, sequence",
+                "record": "key, value, crc",
             }.items()
         }
 
@@ -153,7 +155,7 @@ def unmined(bench):
 def forged_headers(bench):
     block = bench.block()
     target = block.header.target
-    median = bench.chain.head.median_time_past()
+    median = median_time_past(bench.chain.head, bench.chain.tree.get)
     ahead = int(time.time()) + bench.genesis.future_bound + 100
     return {
         "version": (Rule.HEADER_VERSION, bench.with_header(block, version=2)),
@@ -191,7 +193,7 @@ def test_a_block_with_a_forged_header_field_is_refused_by_name(ward, bench, fiel
 
 
 def test_a_block_on_a_refused_parent_is_refused(ward, bench):
-    bad = bench.with_coinbase(bench.block(), reward=1)
+    bad = bench.with_coinbase(bench.block(), payouts=())
     with refused(ward, bench, Rule.COINBASE_REWARD) as member:
         member.offer_block(bad)
     child = bench.with_header(bench.block(), previous=bad.id)
@@ -224,11 +226,11 @@ def forged_blocks(bench):
     bench.store.add_payload(update.payload, payload)
     learned = bench.block(update)
     state = learned.coinbase.models[0]
-    mine = bench.chain.state.accounts[bench.miner.public]
+    mine = account(bench.chain.state.records, bench.miner.public)
     spend = mine.balance * 6 // 10
-    first = bench.transfer(bench.miner, MALLORY, spend, mine.sequence, fee=0)
-    second = bench.transfer(bench.miner, MALLORY, spend, mine.sequence + 1, fee=0)
-    small = [bench.transfer(bench.miner, MALLORY, 10, mine.sequence + n) for n in range(2)]
+    first = bench.transfer(bench.miner, bench.other, spend, mine.sequence, fee=0)
+    second = bench.transfer(bench.miner, bench.other, spend, mine.sequence + 1, fee=0)
+    small = [bench.transfer(bench.miner, bench.other, 10, mine.sequence + n) for n in range(2)]
     pair = bench.block(*small)
 
     def with_model(**changes):
@@ -270,7 +272,11 @@ def forged_blocks(bench):
             [],
         ),
         "height": (Rule.COINBASE_HEIGHT, bench.with_coinbase(plain, height=999), []),
-        "reward": (Rule.COINBASE_REWARD, bench.with_coinbase(plain, reward=10**9), []),
+        "reward": (
+            Rule.COINBASE_REWARD,
+            bench.with_coinbase(plain, payouts=((bench.miner.public, 10**9),)),
+            [],
+        ),
         "stranger's block": (
             Rule.BLOCK_MEMBER,
             bench.signed(bench.block(miner=MALLORY), MALLORY),

@@ -69,7 +69,7 @@ def hello(ward, plaintext=None, key=None, kind=Socket.SYNC):
     """A datagram of this ward; a hello unless told otherwise."""
     genesis = ward.genesis.id
     sealer = Sealer(key or read_key(ward.plan.directory / "ward.key"), genesis, random.randbytes)
-    message = Hello(genesis, Tip(genesis, 0, 0), 0, random.getrandbits(64))
+    message = Hello(genesis, Tip(genesis, 0, 0, 0), 0, random.getrandbits(64))
     envelope = Envelope(random.getrandbits(64), 0, 1, message)
     return sealer.seal(kind, envelope.encode() if plaintext is None else plaintext)
 

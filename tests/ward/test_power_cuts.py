@@ -129,17 +129,17 @@ def test_a_box_that_was_off_for_thirty_blocks_catches_up_and_takes_part(ward):
     ward.start_box(sleeper)
     reached = height(awake[0])
     until(lambda: height(sleeper) >= reached, "the sleeper to catch up")
-    # Its first update on a block that stays is part of the next aggregation.
+    # How soon an update of its own is counted says tests/sim/test_ward.py, by a clock that no load
+    # slows: here there is a block each second.
     program = Program(sleeper, next(_seeds))
 
     def taken_part():
         program.submit()
         return [u for u in program.acknowledged if counted(awake[0], u)]
 
-    first = until(taken_part, "an update of the sleeper to be counted", pause=0.5)[0]
+    until(taken_part, "an update of the sleeper to be counted", pause=0.5)
     fates = [fate(ward, sleeper, *each) for each in program.acknowledged.items()]
-    assert set(fates[: fates.index(Fate.COUNTED)]) <= {Fate.BASE_UNKNOWN}, fates
-    base = awake[0].client.block(program.acknowledged[first])
-    assert counted(awake[0], first).models[0].round - base.models[0].round <= 2
+    before = set(fates[: fates.index(Fate.COUNTED)])
+    assert before <= {Fate.BASE_UNKNOWN, Fate.BASE_STALE}, fates
     agreed(ward)
     assert_no_update_counts_twice(chain_of(sleeper))

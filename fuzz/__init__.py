@@ -1,0 +1,1 @@
+"""Fuzz targets: what each decoder promises of any bytes whatever. `python -m fuzz` runs them."""
