@@ -2,7 +2,7 @@
 
 Invariant: 80 bytes are a header that codes back to them, other lengths are MalformedError; a
 compact target is TargetError or codes back to itself; C and Python give the same ids, work and
-targets of ASERT.
+targets of ASERT, which is refused of a zero and of what is out of its range, and of nothing else.
 """
 
 from edgenode.ledger.difficulty import asert
@@ -13,6 +13,7 @@ from edgenode.native import _kernels
 
 _NUMBER = 32
 _SECONDS_BYTES = 6
+_SECONDS_LIMIT = 1 << 46
 
 
 def one_input(data: bytes) -> bool:
@@ -92,13 +93,15 @@ def difficulty(data: bytes) -> bool:
         int.from_bytes(data[2 * _NUMBER + _SECONDS_BYTES :][:4], "little"),
     )
     numbers = int.from_bytes(anchor, "little"), int.from_bytes(limit, "little")
+    refused = (
+        len(limit) < _NUMBER or 0 in numbers or abs(seconds) >= _SECONDS_LIMIT or half_life < 1
+    )
     try:
         in_c = _kernels.asert(anchor, limit, seconds, half_life)
     except ValueError:
-        assert len(limit) < _NUMBER or abs(seconds) >= 1 << 46 or half_life < 1
+        assert refused
         return False
-    if 0 in numbers:  # no target; C only has to give some answer
-        return False
+    assert not refused
     assert int.from_bytes(in_c, "little") == asert(*numbers, seconds, half_life)
     return True
 

@@ -109,6 +109,7 @@ def header() -> Seeds:
         + (-7000).to_bytes(6, "little", signed=True)
         + pack("<I", 1920),
         "refused-short-form": b"\2" + pack("<I", 0x0500FFFF),
+        "refused-limit": b"\3" + limit + bytes(32) + bytes(6) + pack("<I", 1920),
     }
 
 
