@@ -204,7 +204,7 @@ def check_update_member(records: Records, update: Update) -> None:
 
 
 class Aggregate:
-    """What the updates of a block make of one model; holds their sums, and none of them."""
+    """What the updates of a block make of one model; holds their sums, and a few of them."""
 
     def __init__(self, model: Model, before: ModelState, current: Fixed) -> None:
         """Begin with the state and the parameters, shape (n,), at the parent."""
@@ -249,7 +249,7 @@ def evolve(
 ) -> tuple[tuple[ModelState, ...], tuple[Fixed, ...]]:
     """All models after a block with these updates, each with its base's age.
 
-    One payload is asked for at a time, and held no longer than it takes to count it.
+    Payloads are asked for one at a time, and let go a few at a time (`FedAvg`).
 
     Raises:
         Rejected: a payload violates a rule.

@@ -53,11 +53,14 @@ def check_run(
     `edgenode_violation` in header_run.h and the ids of the good headers. Raises ValueError.
     """
 
-def add_weighted(sums: NDArray[np.int64], numbers: NDArray[np.int32], weight: int, /) -> None:
-    """Add weight · numbers, shape (n,), to the sums, shape (n,), modulo 2⁶⁴.
+def add_weighted(
+    sums: NDArray[np.int64], updates: tuple[tuple[NDArray[np.int32], int], ...], /
+) -> None:
+    """Add weight · numbers of up to 16 updates, each of shape (n,), to the sums, shape (n,).
 
-    The numbers may lie at any address. Raises ValueError: the lengths differ, or the weight is
-    not 0 to 2³¹ - 1.
+    Modulo 2⁶⁴; the numbers may lie at any address. Four updates at once take two thirds of the
+    time of four calls. Raises ValueError: lengths differ, a weight is not 0 to 2³¹ - 1, or there
+    are too many; the sums are as before then.
     """
 
 def move_by_mean(

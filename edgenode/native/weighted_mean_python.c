@@ -35,23 +35,54 @@ static bool is_weight(long long weight, long long lowest)
     return false;
 }
 
+enum { AT_ONCE = 16 };
+
+/* Reads (numbers, weight) of each pair and holds the numbers' buffers, of which there are *held
+ * afterwards, also if this returns false with an exception. */
+static bool read_updates(PyObject *pairs, size_t count, Py_buffer *buffers,
+                         edgenode_weighted *updates, Py_ssize_t *held)
+{
+    const Py_ssize_t given = PyTuple_Size(pairs);
+    if (given > AT_ONCE) {
+        PyErr_Format(PyExc_ValueError, "%zd updates at once, not up to %d", given, AT_ONCE);
+        return false;
+    }
+    for (*held = 0; *held < given;) {
+        Py_buffer *numbers = &buffers[*held];
+        long long weight;
+        PyObject *pair = PyTuple_GetItem(pairs, *held);
+        if (!PyTuple_Check(pair)) {
+            PyErr_SetString(PyExc_TypeError, "an update is a tuple of numbers and weight");
+            return false;
+        }
+        if (!PyArg_ParseTuple(pair, "y*L:add_weighted", numbers, &weight))
+            return false;
+        updates[(*held)++] = (edgenode_weighted){numbers->buf, (uint32_t)weight};
+        if (!has_numbers("numbers", numbers, count) || !is_weight(weight, 0))
+            return false;
+    }
+    return true;
+}
+
 static PyObject *add_weighted(PyObject *module, PyObject *args)
 {
     (void)module;
-    Py_buffer sums, numbers;
-    long long weight;
-    if (!PyArg_ParseTuple(args, "w*y*L:add_weighted", &sums, &numbers, &weight))
+    Py_buffer sums, buffers[AT_ONCE];
+    edgenode_weighted updates[AT_ONCE];
+    PyObject *pairs;
+    Py_ssize_t held = 0;
+    if (!PyArg_ParseTuple(args, "w*O!:add_weighted", &sums, &PyTuple_Type, &pairs))
         return NULL;
     const size_t count = (size_t)sums.len / sizeof(int64_t);
-    const bool good = are_sums(&sums) && has_numbers("numbers", &numbers, count)
-                      && is_weight(weight, 0);
+    const bool good = are_sums(&sums) && read_updates(pairs, count, buffers, updates, &held);
     if (good) {
         Py_BEGIN_ALLOW_THREADS
-        edgenode_add_weighted(sums.buf, numbers.buf, count, (uint32_t)weight);
+        edgenode_add_weighted(sums.buf, count, updates, (size_t)held);
         Py_END_ALLOW_THREADS
     }
+    while (held > 0)
+        PyBuffer_Release(&buffers[--held]);
     PyBuffer_Release(&sums);
-    PyBuffer_Release(&numbers);
     return good ? Py_NewRef(Py_None) : NULL;
 }
 
@@ -77,7 +108,7 @@ static PyObject *move_by_mean(PyObject *module, PyObject *args)
 }
 
 PyMethodDef EDGENODE_WEIGHTED_MEAN_METHODS[] = {
-    {"add_weighted", add_weighted, METH_VARARGS, "Adds numbers times a weight to sums."},
+    {"add_weighted", add_weighted, METH_VARARGS, "Adds numbers times their weights to sums."},
     {"move_by_mean", move_by_mean, METH_VARARGS, "Adds sums divided by their weight to numbers."},
     {NULL, NULL, 0, NULL},
 };

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from edgenode.learning import update_codec
-from edgenode.learning.aggregation import DISCOUNT_ONE, WeightedUpdate, fedavg
+from edgenode.learning.aggregation import (
+    DISCOUNT_ONE,
+    HELD_BYTES,
+    HELD_UPDATES,
+    WeightedUpdate,
+    fedavg,
+)
 from edgenode.learning.fixed_point import to_bytes
 from edgenode.learning.update_codec import Codec
 from edgenode.ledger.hashes import content_id
@@ -80,12 +86,18 @@ def peak(count, size):
         tracemalloc.stop()
 
 
-def test_many_updates_take_no_more_memory_than_two():
+def test_many_updates_take_no_more_memory_than_a_few():
     size = 50_000
     payload = update_codec.encoded_length(size, Codec.INT32)
-    two, many = peak(2, size), peak(64, size)
-    assert two > 2 * payload, "the sums alone are as large as two payloads"
-    assert many < two + payload // 2
+    few, many = peak(HELD_UPDATES, size), peak(64, size)
+    assert few > (2 + HELD_UPDATES) * payload, "the sums alone are as large as two payloads"
+    assert many < few + 3 * payload // 2
+
+
+def test_of_a_large_model_one_payload_is_held():
+    size = HELD_BYTES // 4
+    payload = update_codec.encoded_length(size, Codec.INT32)
+    assert peak(HELD_UPDATES, size) < peak(1, size) + 3 * payload // 2
 
 
 def test_updates_of_several_models_in_any_order_are_counted_for_their_own():
