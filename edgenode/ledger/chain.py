@@ -1,7 +1,7 @@
 """The chain: takes blocks and payloads in any order, follows the best valid branch."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from edgenode.learning.fixed_point import Fixed, to_bytes
@@ -48,7 +48,7 @@ REFUSED_REMEMBERED = 16_384
 """Invalid headers that are remembered, five megabytes; others are refused again."""
 
 LONGEST_MOVE = 32
-"""Blocks that join in one move of the head, once it is heavier than where it came from: what joins
+"""Blocks that join in one move of the head, once it is better than where it came from: what joins
 is held in memory with its parameters until it is written."""
 
 
@@ -158,18 +158,19 @@ class Chain:
         """The entry with the most work of which nothing is known to be invalid."""
         return self._choice.heaviest(self.state)
 
-    def goes_on(self, blocks: int) -> bool:
-        """Whether headers that build on the head end more than so many blocks above it."""
-        return self._choice.goes_on(self.state, blocks)
+    def is_candidate(self, entry: Entry) -> bool:
+        """Whether the branch up to an entry might be better than the chain, and can be followed."""
+        return self._choice.is_candidate(entry, self.state)
 
-    def wanted(self, limit: int) -> Wanted:
+    def wanted(self, limit: int, preferred: Iterable[Entry] = ()) -> Wanted:
         """Up to `limit` missing blocks, and updates with missing payload, nearest first.
 
-        Every branch that is heavier than the head has its share: the heaviest may be one whose
-        blocks nobody has. Branches that lack the same block first are one.
+        Every branch that might be better has its share, those up to the `preferred` before
+        others: the heaviest may be one whose blocks nobody has. Branches that lack the same block
+        first are one.
         """
         lacking: dict[bytes, tuple[list[bytes], list[Update]]] = {}
-        for tip in self._choice.candidates(self.state):
+        for tip in dict.fromkeys((*preferred, *self._choice.candidates(self.state))):
             of_tip = self._lacking_of(tip, limit)
             first = of_tip[0][0] if of_tip[0] else of_tip[1][0].id if of_tip[1] else None
             if first is not None:

@@ -24,9 +24,6 @@ likes, and each costs the pull of a branch."""
 REMEMBERED_LIMIT = 4096
 """Blocks whose endorsements are remembered, and branches that were validated in vain."""
 
-BRANCHES_LOOKED_AT = 16
-"""Branches of which blocks are pulled at a time."""
-
 Value = TypeVar("Value")
 
 
@@ -112,15 +109,12 @@ class ForkChoice:
         """The entry with the most work that the chain could go on to, or its head."""
         return max([state.entry, *self.candidates(state)], key=lambda entry: entry.work)
 
-    def goes_on(self, state: State, blocks: int) -> bool:
-        """Whether a candidate builds on the head and ends more than so many blocks above it.
-
-        Looked at are as many of the heaviest as the chain pulls blocks of.
-        """
-        return any(
-            tip.height > state.entry.height + blocks and self._active.fork(tip) == state.entry
-            for tip in self.candidates(state)[:BRANCHES_LOOKED_AT]
-        )
+    def is_candidate(self, entry: Entry, state: State) -> bool:
+        """Whether the branch up to an entry might be better than the chain, and can be followed."""
+        if entry.work <= state.entry.work and entry.id not in self._promised:
+            return False
+        lowest = max(self._floor(), self._final().height)
+        return lowest <= self._active.fork(entry).height < entry.height
 
     def check(self, parent: Entry) -> None:
         """Check whether a header may build on this entry.

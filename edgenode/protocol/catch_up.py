@@ -1,7 +1,9 @@
 """Catching up: headers first, then the blocks and payloads that the chain lacks."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from edgenode.ledger.block import BLOCK_BYTES_LIMIT, Block
@@ -29,6 +31,9 @@ to find it; targets keep a branch to one header for each spacing."""
 PULLS_AHEAD = 16
 """Blocks and payloads asked for at a time."""
 
+CLAIMS_AHEAD = PULLS_AHEAD // 2
+"""Heads that peers claim to have whose branches are pulled before others."""
+
 BARREN_TIME = 5.0
 """Seconds before a peer is asked again that had no headers to show."""
 
@@ -37,7 +42,8 @@ KNOWN_PAUSE = 0.1
 fallen in step with another one, or lead through what is known for ever."""
 
 DOUBT_AFTER = 10.0
-"""Seconds without an answer after which it is doubted that a peer has the head that it claims."""
+"""Seconds without an answer, or in which no block came, after which it is doubted that a peer has
+the head that it claims."""
 
 DOUBT_TIME = 600.0
 """Seconds for which heads that are not known here are then nothing to wait for, whoever claims
@@ -63,6 +69,13 @@ class _Asking:
     attempts: int
 
 
+class _Awaited(NamedTuple):
+    """On which own head, and since when, a peer's head is waited for."""
+
+    on: Entry
+    since: float
+
+
 class Brought(NamedTuple):
     """The last header of a peer's answers that was new here, and when it came."""
 
@@ -71,7 +84,7 @@ class Brought(NamedTuple):
 
 
 class CatchUp:
-    """Decides what to ask of whom so that the chain reaches the heaviest known tip."""
+    """Decides what to ask of whom so that the chain reaches the best tip that somebody has."""
 
     def __init__(self, chain: Chain, pulls: Pulls) -> None:
         self._chain = chain
@@ -80,6 +93,7 @@ class CatchUp:
         self._left_alone: dict[int, float] = {}
         self._reached: dict[int, Entry] = {}
         self._brought: dict[int, Brought] = {}
+        self._awaited: dict[int, _Awaited] = {}
         self._doubted: dict[str, float] = {}
 
     def syncing(self, peers: Iterable[Peer]) -> bool:
@@ -90,10 +104,21 @@ class CatchUp:
     def goes_on(self, peers: Iterable[Peer]) -> bool:
         """Whether the head is on the way to a block that others have, more than one above it.
 
-        Only headers that build on the head say so: those beside it may be a branch that nobody
-        has the blocks of.
+        Only peers that claim such a head say so, not its headers: nobody may have the blocks. Nor
+        does a branch beside the head.
         """
-        return self._chain.goes_on(1) or self._claimed_ahead(peers)
+        chain, tree = self._chain, self._chain.tree
+        known = (tree.get(peer.tip.head) for peer in self._believed(peers))
+        return self._claimed_ahead(peers) or any(
+            entry is not None
+            and entry.height > chain.head.height + 1
+            and chain.is_candidate(entry)
+            and chain.fork(entry) == chain.head
+            for entry in known
+        )
+
+    def _believed(self, peers: Iterable[Peer]) -> Iterator[Peer]:
+        return (peer for peer in peers if peer.address.host not in self._doubted)
 
     def _claimed_ahead(self, peers: Iterable[Peer]) -> bool:
         """Whether a peer claims to be more than a block ahead, and has not failed to show it.
@@ -101,10 +126,8 @@ class CatchUp:
         Else one peer that lies would keep all members from endorsing for ever.
         """
         return any(
-            self._claims_more(peer)
-            and peer.tip.height > self._chain.head.height + 1
-            and peer.address.host not in self._doubted
-            for peer in peers
+            self._claims_more(peer) and peer.tip.height > self._chain.head.height + 1
+            for peer in self._believed(peers)
         )
 
     def brought(self, peer: Peer) -> Brought | None:
@@ -118,11 +141,12 @@ class CatchUp:
         )
 
     def ask_headers(self, peers: Iterable[Peer], now: Instant) -> list[tuple[Peer, GetHeaders]]:
-        """Header requests to send now: one under way to each peer that claims more work."""
+        """Header requests to send now: one under way to each peer that claims a better head."""
         best = self._chain.best_header()
         self._forget_past(now.monotonic)
         requests = []
         for peer in peers:
+            self._await_head(peer, now)
             asking = self._asking.get(peer.session)
             if asking is not None:
                 if now.monotonic > asking.since + DOUBT_AFTER:
@@ -148,6 +172,18 @@ class CatchUp:
                 known = best
             requests.append((peer, GetHeaders(self._locator(known))))
         return requests
+
+    def _await_head(self, peer: Peer, now: Instant) -> None:
+        """Doubt a peer that says that it has a head whose blocks do not come."""
+        entry = self._chain.tree.get(peer.tip.head)
+        if entry is None or not self._chain.is_candidate(entry):
+            self._awaited.pop(peer.session, None)
+            return
+        awaited = self._awaited.get(peer.session)
+        if awaited is None or awaited.on != self._chain.head:
+            self._awaited[peer.session] = _Awaited(self._chain.head, now.monotonic)
+        elif now.monotonic > awaited.since + DOUBT_AFTER:
+            self._doubt(peer, now)
 
     def _has_more(self, peer: Peer) -> bool:
         """Whether the peer claims a heavier branch whose headers should be asked for now."""
@@ -227,12 +263,12 @@ class CatchUp:
         self._doubted = {host: until for host, until in self._doubted.items() if until > now}
 
     def want(self, peers: Iterable[Peer]) -> set[Object]:
-        """Have pulled what the heaviest branches lack; returns what that is."""
-        sessions = []
+        """Have pulled what the branches lack that might be better; returns what that is."""
+        peers, sessions = list(peers), []
         for peer in peers:
             sessions.append(peer.session)
             self._chain.promise(peer.tip.head, peer.tip.justified)
-        lacking = self._chain.wanted(PULLS_AHEAD)
+        lacking = self._chain.wanted(PULLS_AHEAD, self._claimed(peers))
         wanted: set[Object] = set()
         for block_id in lacking.blocks:
             self._pulls.want(ObjectKind.BLOCK, block_id, None, BLOCK_BYTES_LIMIT, sessions)
@@ -242,6 +278,18 @@ class CatchUp:
             self._pulls.want(ObjectKind.PAYLOAD, update.payload, length, length, sessions)
             wanted.add((ObjectKind.PAYLOAD, update.payload))
         return wanted
+
+    def _claimed(self, peers: Iterable[Peer]) -> list[Entry]:
+        """What the most hosts say that they have, of what might be better.
+
+        Headers without blocks cost their proof of work only: heavier ones of somebody quick must
+        not keep the ward's own blocks from being pulled.
+        """
+        claims = dict.fromkeys((p.tip.head, p.address.host) for p in self._believed(peers))
+        hosts = Counter(head for head, _ in claims)
+        known = (self._chain.tree.get(head) for head, _ in hosts.most_common())
+        candidates = (e for e in known if e is not None and self._chain.is_candidate(e))
+        return list(islice(candidates, CLAIMS_AHEAD))
 
     def take_block(self, wanted: bytes, data: bytes, now: Instant) -> Entry | None:
         """Take up a block that was pulled under this id; None if its parent is not known.
@@ -264,6 +312,7 @@ class CatchUp:
         self._left_alone.pop(peer.session, None)
         self._reached.pop(peer.session, None)
         self._brought.pop(peer.session, None)
+        self._awaited.pop(peer.session, None)
 
     def deadline(self) -> float | None:
         """When `ask_headers` should be called at the latest."""

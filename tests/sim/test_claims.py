@@ -1,10 +1,15 @@
 """What a peer says of its head decides nothing that its headers do not show."""
 
+from dataclasses import replace
+
 import pytest
 
+from edgenode.ledger.header import Header
+from edgenode.ledger.headers import earliest_time, expected_target
 from edgenode.ledger.retention import Retention
+from edgenode.ledger.target import expand, meets
 from edgenode.protocol.node import Node
-from edgenode.protocol.wire import GetHeaders, Headers, Tip
+from edgenode.protocol.wire import GetHeaders, Headers, NewBlock, Socket, Tip
 from edgenode.sim.ward import Conditions, Ward
 
 QUIET = Conditions(
@@ -116,3 +121,43 @@ def test_a_peer_with_known_headers_only_is_not_asked_in_a_hot_loop(kind):
     before = node.asked
     ward.run(20)
     assert node.asked - before < 2 * 20 * 10, "ten times a second by each of two boxes"
+
+
+class ShowsHeaders(Node):
+    """Holds the ward key and hash rate: branches of headers on each head, whose blocks nobody has.
+
+    Each is heavier than what the ward can make on that head.
+    """
+
+    branches, length = 20, 3
+
+    def _head_moved(self, change, now):
+        super()._head_moved(change, now)
+        for number in range(self.branches):
+            parent = self.chain.head
+            for height in range(self.length):
+                parent = self._grow(parent, bytes([number, height]) + bytes(30), now)
+                for peer in list(self.links.peers.values()):
+                    tip = Tip(parent.id, parent.height, parent.work, self.chain.state.justified)
+                    self.links.send(peer, NewBlock(parent.header, tip), Socket.BROADCAST)
+
+    def _grow(self, parent, merkle_root, now):
+        genesis, get = self.chain.genesis, self.chain.tree.get
+        time = max(int(now.unix), earliest_time(genesis, parent, get))
+        target = expected_target(genesis, parent, get)
+        header = Header(1, parent.id, merkle_root, time, target, 0)
+        while not meets(header.id, expand(target)):
+            header = replace(header, nonce=header.nonce + 1)
+        return self.chain.add_header(header, int(now.unix))
+
+
+def test_headers_without_blocks_keep_no_block_of_the_ward_from_anybody():
+    ward = ClaimingWard(4, ShowsHeaders, replace(QUIET, checkpoint_interval=3))
+    ward.run(10)
+    for height in range(1, 19):
+        ward.grow(1, pause=12)
+        assert len({box.running.chain.head.id for box in ward.honest}) == 1
+        assert ward.boxes[0].running.chain.head.height == height
+    for box in ward.honest:
+        assert box.running.chain.state.justified >= 15
+        assert box.running.chain.final.height >= 12
