@@ -25,7 +25,7 @@ STATE_LIMIT = 200
 """Characters of a service's state: a line on a screen."""
 
 VALUES_LIMIT = 64
-"""Values of a report: three times what the busiest service has."""
+"""Values of a report: twice what the busiest service has."""
 
 COINBASE_PART_LIMIT = TRANSACTION_BYTES_LIMIT
 """Bytes before or after the extranonce: a coinbase has at most 927 bytes."""
@@ -51,7 +51,7 @@ class HeadModel:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The tip of the heaviest valid chain.
+    """The tip of the best valid chain.
 
     Attributes:
         id: Block id.

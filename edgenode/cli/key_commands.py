@@ -25,8 +25,8 @@ _FILE = click.option(
 def key() -> None:
     """Create and show keys.
 
-    The member key signs the node's updates and blocks; genesis lists its public part. The ward
-    key admits to the ward's network; every node of the ward has the same one.
+    The member key signs the node's updates and blocks; genesis or the authorities list its public
+    part. The ward key admits to the ward's network; every node of the ward has the same one.
     """
 
 
@@ -57,7 +57,7 @@ def create(session: Session, kind: str, path: Path | None) -> None:
 @_FILE
 @pass_session
 def show(session: Session, path: Path | None) -> None:
-    """Show the public part of the member key, which genesis lists."""
+    """Show the public part of the member key, which genesis or the authorities list."""
     path = path or session.settings().gossip.member_key
     _print_public(session, path, MemberKey(read_key(path)))
 

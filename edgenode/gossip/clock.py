@@ -1,8 +1,8 @@
 """When this box's clock may be trusted: one decision, from facts alone. docs/time.md is its manual.
 
 A block carries the time of who mined it, and a member's signature stands under it for ever. So a
-node neither mines nor signs by a clock that nobody vouches for, or that is behind what the box
-already knows.
+node neither mines nor signs blocks and updates by a clock that nobody vouches for, or that is
+behind what the box already knows.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _SOCKET_PATH_BYTES = 107
 # A new node needs one that answers; a longer list is an address book, which peers exchange.
 MAX_SEEDS = 64
-# What every node keeps, whatever it says (`retention.least_kept` at the default interval).
+# The least that may be written; a node keeps some more in any case (`retention.least_kept`).
 LEAST_BLOCKS = 512
 LEAST_BYTES = 256 << 20
 # Of the disk, by default: a damaged store and the one that is made of it fit beside each other.

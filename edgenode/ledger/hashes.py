@@ -7,7 +7,7 @@ from Crypto.Hash import RIPEMD160
 from edgenode.ledger.encoding import u32
 
 PIECE_BYTES = 32 * 1024
-"""A payload is hashed in pieces of this size, so that a receiver can check, and blame one
+"""A payload is hashed in pieces of this size, so that a receiver could check, and blame one
 sender for, 32 KiB at a time; 35 piece hashes still fit one datagram."""
 
 

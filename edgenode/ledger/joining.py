@@ -2,8 +2,8 @@
 
 It takes the state after some block from peers instead of working it out from genesis. That this is
 the chain's state it believes for two reasons alone: the next block commits to it, and more than two
-thirds of the members have endorsed blocks above that. Who is a member it does not take from the
-state: it follows from genesis and from what the authorities of genesis have signed.
+thirds of the members have endorsed one and the same block above that. Who is a member it does not
+take from the state: it follows from genesis and from what the authorities of genesis have signed.
 docs/finality.md says what this is worth.
 """
 

@@ -1,4 +1,7 @@
-"""Checks a stored chain again from its first block on, and believes nothing that is stored."""
+"""Checks a stored chain again from its first kept block on, and believes nothing that is stored.
+
+Where the first blocks were let go, the state below counts by the root that the block above names.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

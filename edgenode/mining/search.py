@@ -1,6 +1,6 @@
 """Which headers a thread tries, and in what order. No threads, no clock, no hashing.
 
-The 32-bit nonce lasts a core for seconds to minutes; then the extranonce, and with it the merkle
+The 32-bit nonce lasts a core for a minute to hours; then the extranonce, and with it the merkle
 root, changes. An extranonce has eight bytes: four that a process draws at random, so that two
 miners of one node never try the same header, and four that count; a pool gives its miners others.
 Thread i of n counts i, i + n, i + 2n ..., so that two threads never do either.

@@ -251,7 +251,7 @@ class Node:
         """Seconds for which `miner` (public key) should leave the next block to others.
 
         `min_spacing` counts from when the head came to be known here: by its own stamp, one forged
-        ten minutes ahead would keep all honest miners from work.
+        as far ahead as `future_bound` lets it would keep all honest miners from work.
         """
         state, genesis = self.chain.state, self.chain.genesis
         parent_time = state.entry.header.time

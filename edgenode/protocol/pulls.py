@@ -1,4 +1,4 @@
-"""Pulling of blocks and payloads: chunk by chunk, each from one peer, until whole.
+"""Pulling of blocks, payloads and states: chunk by chunk, each from one peer, until whole.
 
 All chunks of an object come from the same peer, so that a wrong object has one culprit; another
 source begins anew.

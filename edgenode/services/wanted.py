@@ -1,8 +1,9 @@
 """`edgenode-wanted`: whether a node's configuration asks for a service; its exit status says it.
 
-The units of collector, trainer and miner run it as ExecCondition=, so that one image serves boxes
-with sensors and boxes without, and the configuration alone decides (docs/systemd.md). It reads
-nothing but the names of the tables and imports nothing that a slow board would feel.
+The units of collector, trainer, miner and pool run it as ExecCondition=, so that one image serves
+boxes with sensors and boxes without, and the configuration alone decides (docs/systemd.md). It
+reads the names of tables and of two keys of [miner], and imports nothing that a slow board would
+feel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A ward of twenty, a fifth of it dishonest, in trouble for a minute of its time, then in peace."""
+"""A ward of twenty, a fifth of it dishonest, in trouble for half a minute, then in peace."""
 
 import random
 from collections.abc import Callable

@@ -1,7 +1,8 @@
-"""The chain in SQLite: blocks, payloads, recent parameters, records and the mempool.
+"""The chain in SQLite: headers, blocks, payloads, parameters, records, states and the mempool.
 
-Everything that a ward agrees on is content-addressed or recomputable, so the database holds
-nothing that could not be checked again; it is written so that no power cut makes that needed.
+Everything that a ward agrees on is content-addressed or recomputable, so the database holds but
+for this member's vow nothing that could not be checked again; it is written so that no power cut
+makes that needed.
 """
 
 import logging
