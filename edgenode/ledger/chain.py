@@ -1,7 +1,7 @@
 """The chain: takes blocks and payloads in any order, follows the best valid branch."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
 from edgenode.learning.fixed_point import Fixed, to_bytes
@@ -9,7 +9,7 @@ from edgenode.ledger import finality, foresight
 from edgenode.ledger.active_chain import ActiveChain
 from edgenode.ledger.block import Block
 from edgenode.ledger.branches import Branches
-from edgenode.ledger.fork_choice import ForkChoice
+from edgenode.ledger.fork_choice import BRANCHES_LOOKED_AT, ForkChoice
 from edgenode.ledger.genesis import Genesis, GenesisError
 from edgenode.ledger.hashes import content_id, display
 from edgenode.ledger.head_change import HeadChange, Refusal
@@ -170,11 +170,11 @@ class Chain:
         first are one.
         """
         lacking: dict[bytes, tuple[list[bytes], list[Update]]] = {}
-        for tip in dict.fromkeys((*preferred, *self._choice.candidates(self.state))):
-            of_tip = self._lacking_of(tip, limit)
-            first = of_tip[0][0] if of_tip[0] else of_tip[1][0].id if of_tip[1] else None
-            if first is not None:
-                lacking.setdefault(first, of_tip)
+        heaviest = self._choice.candidates(self.state)[:BRANCHES_LOOKED_AT]
+        for tip in dict.fromkeys((*preferred, *heaviest)):
+            first = self._first_lacking(tip, lacking)
+            if first is not None and any(of_tip := self._lacking_of(tip, limit)):
+                lacking[first] = of_tip
             if len(lacking) == limit:
                 break
         share = max(2, limit // max(1, len(lacking)))
@@ -184,6 +184,15 @@ class Chain:
             blocks.update(dict.fromkeys(lacking_blocks[:share]))
             updates.update({update.id: update for update in lacking_updates[:share]})
         return Wanted(tuple(blocks)[:limit], tuple(updates.values())[:limit])
+
+    def _first_lacking(self, tip: Entry, known: Container[bytes]) -> bytes | None:
+        """The lowest block of a branch that is not complete, if it is none of those known."""
+        for entry in self._ascent(tip)[1]:
+            if entry.id in known:
+                return None
+            if not self._is_complete(entry):
+                return entry.id
+        return None
 
     def _lacking_of(self, tip: Entry, limit: int) -> tuple[list[bytes], list[Update]]:
         blocks: list[bytes] = []
@@ -407,10 +416,12 @@ class Chain:
     def _best_complete(self) -> Entry | None:
         """The best entry that the head could move to and whose whole branch is here, if any."""
         best: Entry | None = None
+        incomplete: set[bytes] = set()  # most branches share it
         for tip in self._choice.candidates(self.state):
             reached, above = self._ascent(tip)
             for entry in above:
-                if not self._is_complete(entry):
+                if entry.id in incomplete or not self._is_complete(entry):
+                    incomplete.add(entry.id)
                     break
                 reached = entry
             if tip == self.tree.tip:

@@ -24,6 +24,10 @@ likes, and each costs the pull of a branch."""
 REMEMBERED_LIMIT = 4096
 """Blocks whose endorsements are remembered, and branches that were validated in vain."""
 
+BRANCHES_LOOKED_AT = 64
+"""Branches, the heaviest, that are looked at for what they lack: that is done with each datagram,
+and where blocks come quickly there are branches by the hundred."""
+
 Value = TypeVar("Value")
 
 

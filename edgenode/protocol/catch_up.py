@@ -1,9 +1,7 @@
 """Catching up: headers first, then the blocks and payloads that the chain lacks."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
 from edgenode.ledger.block import BLOCK_BYTES_LIMIT, Block
@@ -280,16 +278,15 @@ class CatchUp:
         return wanted
 
     def _claimed(self, peers: Iterable[Peer]) -> list[Entry]:
-        """What the most hosts say that they have, of what might be better.
+        """What peers say that they have, of what might be better, heaviest first.
 
         Headers without blocks cost their proof of work only: heavier ones of somebody quick must
         not keep the ward's own blocks from being pulled.
         """
-        claims = dict.fromkeys((p.tip.head, p.address.host) for p in self._believed(peers))
-        hosts = Counter(head for head, _ in claims)
-        known = (self._chain.tree.get(head) for head, _ in hosts.most_common())
-        candidates = (e for e in known if e is not None and self._chain.is_candidate(e))
-        return list(islice(candidates, CLAIMS_AHEAD))
+        heads = dict.fromkeys(peer.tip.head for peer in self._believed(peers))
+        known = (self._chain.tree.get(head) for head in heads)
+        candidates = [e for e in known if e is not None and self._chain.is_candidate(e)]
+        return sorted(candidates, key=lambda entry: -entry.work)[:CLAIMS_AHEAD]
 
     def take_block(self, wanted: bytes, data: bytes, now: Instant) -> Entry | None:
         """Take up a block that was pulled under this id; None if its parent is not known.

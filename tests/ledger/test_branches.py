@@ -7,6 +7,7 @@ import pytest
 
 from edgenode.ledger import branches
 from edgenode.ledger.chain import Chain
+from edgenode.ledger.headers import expected_target
 from tests.ledger.builder import ALICE, BOB, CAROL, NOW, Bench, initial_parameters, mined
 
 
@@ -60,6 +61,40 @@ def test_many_tips_on_one_branch_have_the_share_of_one(count):
     bench.chain.add_header(block.header, NOW)
     assert block.id in bench.chain.wanted(16).blocks
     assert miner.chain.at(1).id in bench.chain.wanted(16).blocks
+
+
+def test_what_hundreds_of_branches_lack_is_found_without_looking_at_each_block(monkeypatch):
+    """Who fell behind where blocks come quickly is told of a branch at every height."""
+    bench, other = Bench(), Bench()
+    other.grow(200, miner=BOB)
+    for height in range(1, 201):
+        bench.chain.add_header(other.chain.at(height).header, NOW)
+        for header in siblings(other, other.chain.at(height), 1):
+            bench.chain.add_header(header, NOW)
+    looked = []
+    has = bench.store.has_block
+    monkeypatch.setattr(bench.store, "has_block", lambda name: looked.append(name) or has(name))
+    wanted = bench.chain.wanted(16).blocks
+    assert wanted == tuple(other.chain.at(height).id for height in range(1, 17))
+    assert len(looked) < 2 * 16, "no more for each branch"
+    looked.clear()
+    assert bench.chain.advance() == (None, [])
+    assert len(looked) < 16
+
+
+def test_a_preferred_branch_comes_before_heavier_ones():
+    bench, ward = Bench(), Bench()
+    block = ward.add(ward.block())
+    bench.chain.add_header(block.header, NOW)
+    for header in list(siblings(bench, bench.chain.head, 100)):
+        entry = bench.chain.add_header(header, NOW)
+        target = expected_target(bench.genesis, entry, bench.chain.tree.get)
+        child = replace(header, previous=entry.id, time=header.time + 1, target=target)
+        bench.chain.add_header(mined(child), NOW)
+    entry = bench.chain.tree.get(block.id)
+    assert bench.chain.is_candidate(entry)
+    assert block.id not in bench.chain.wanted(16).blocks
+    assert bench.chain.wanted(16, [entry]).blocks[0] == block.id
 
 
 def test_a_header_that_cannot_become_the_head_is_told_from_one_that_can():
