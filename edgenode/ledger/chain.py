@@ -416,7 +416,8 @@ class Chain:
     def _best_complete(self) -> Entry | None:
         """The best entry that the head could move to and whose whole branch is here, if any."""
         best: Entry | None = None
-        incomplete: set[bytes] = set()  # most branches share it
+        incomplete: set[bytes] = set()  # the lowest of each branch: hundreds may share one
+        weighed: set[bytes] = set()  # what lies below these
         for tip in self._choice.candidates(self.state):
             reached, above = self._ascent(tip)
             for entry in above:
@@ -426,24 +427,23 @@ class Chain:
                 reached = entry
             if tip == self.tree.tip:
                 self._complete = self._active.fork(tip), reached
-            if (best is None or reached.work > best.work) and self._choice.could_win(
-                reached, self.state
-            ):
-                best = reached
+            if reached.id not in weighed and (best is None or reached.work > best.work):
+                weighed.add(reached.id)
+                best = reached if self._choice.could_win(reached, self.state) else best
         return best
 
     def _ascent(self, tip: Entry) -> tuple[Entry, Iterator[Entry]]:
-        """A branch from where it leaves the chain, without the blocks that were found complete.
+        """A branch from where it leaves the chain, but for what is known to be complete.
 
-        Returns:
-            An entry up to which it is complete, and the entries above that up to the tip.
+        That is the trunk's, which hundreds of branches may share. Returned are an entry up to which
+        the branch is complete, and the entries above it.
         """
-        fork = self._active.fork(tip)
-        if self._complete is not None and self._complete[0] == fork:
-            reached = self._complete[1]
-            if tip == self.tree.tip and self.tree.is_trunk(reached):
-                return reached, self.tree.ascent(reached, tip)
-        return fork, self.tree.ascent(fork, tip)
+        start = self._active.fork(tip)
+        if self._complete is not None and self._complete[0] == start:
+            reached, joint = self._complete[1], self.tree.joint(tip)
+            if self.tree.is_trunk(reached) and joint.height > start.height:
+                start = min(joint, reached, key=lambda entry: entry.height)
+        return start, self.tree.ascent(start, tip)
 
     def _switch(self, target: Entry) -> tuple[HeadChange | None, Refusal | None]:
         """Go to `target`, or towards it, as far as its branch is valid if that is still better."""

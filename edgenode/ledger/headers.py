@@ -197,6 +197,14 @@ class HeaderTree:
             entry = below
         return entry
 
+    def joint(self, entry: Entry) -> Entry:
+        """The entry's highest ancestor on the trunk, or itself."""
+        while not self.is_trunk(entry):
+            below = self.parent(entry)
+            assert below is not None, "genesis is on the trunk"
+            entry = below
+        return entry
+
     def ascent(self, above: Entry, tip: Entry) -> Iterator[Entry]:
         """The entries from just above an ancestor up to the tip, lowest first."""
         beside = []

@@ -63,23 +63,28 @@ def test_many_tips_on_one_branch_have_the_share_of_one(count):
     assert miner.chain.at(1).id in bench.chain.wanted(16).blocks
 
 
-def test_what_hundreds_of_branches_lack_is_found_without_looking_at_each_block(monkeypatch):
+@pytest.mark.parametrize("here", [0, 50])
+def test_what_hundreds_of_branches_lack_is_found_without_looking_at_each_block(monkeypatch, here):
     """Who fell behind where blocks come quickly is told of a branch at every height."""
     bench, other = Bench(), Bench()
+    bench.grow(here + 10)
     other.grow(200, miner=BOB)
     for height in range(1, 201):
         bench.chain.add_header(other.chain.at(height).header, NOW)
         for header in siblings(other, other.chain.at(height), 1):
             bench.chain.add_header(header, NOW)
+    for height in range(1, here + 1):
+        bench.chain.add_block(other.chain.block(other.chain.at(height).id), NOW)
+    assert bench.chain.advance() == (None, [])
     looked = []
     has = bench.store.has_block
     monkeypatch.setattr(bench.store, "has_block", lambda name: looked.append(name) or has(name))
     wanted = bench.chain.wanted(16).blocks
-    assert wanted == tuple(other.chain.at(height).id for height in range(1, 17))
+    assert wanted == tuple(other.chain.at(height).id for height in range(here + 1, here + 17))
     assert len(looked) < 2 * 16, "no more for each branch"
     looked.clear()
     assert bench.chain.advance() == (None, [])
-    assert len(looked) < 16
+    assert len(looked) < 2 * here + 16, "and of the way to them none twice"
 
 
 def test_a_preferred_branch_comes_before_heavier_ones():
