@@ -118,8 +118,9 @@ def test_a_box_that_loses_part_of_its_store_is_whole_again(ward, rng, what, runs
     if not runs:
         ward.start_box(victim)
     grown(ward.boxes, 2)
-    # A block that others have by now: the box still has the ends of its own branches.
-    refused = refusals(victim, other, height(other) - 3)
+    # Blocks that both have by now: the box may be behind, and has the ends of its own branches.
+    until(lambda: height(victim) >= height(other) - 3, "the box to catch up")
+    refused = refusals(victim, other, height(other) - 6)
     until(lambda: agreed(ward), "one head and the same parameters")
     text = log_of(victim)[logged:]
     found = bool(refused) or unit.starts > starts + (not runs) or asides_of(victim) != asides
