@@ -7,6 +7,7 @@ import select
 import socket
 import time
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -75,13 +76,11 @@ class _ForgingNode(Node):
 class HostileMember:
     """One session with a real node, from ports of its own: a blamed one is shunned by address."""
 
+    _ports: ClassVar[set[int]] = set()
+    """Those that members had: the kernel gives a port again, in one of some fifty runs."""
+
     def __init__(self, ward, box, bench):
-        self._sockets = {}
-        for kind in Socket:
-            udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            udp.bind((LOOPBACK, 0))
-            udp.setblocking(False)
-            self._sockets[kind] = udp
+        self._sockets = {kind: self._bound() for kind in Socket}
         self.node = _ForgingNode(
             chain=bench.chain,
             store=bench.store,
@@ -92,6 +91,17 @@ class HostileMember:
             now=_now(),
         )
         self._box = box
+
+    def _bound(self):
+        while True:
+            udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            udp.bind((LOOPBACK, 0))
+            port = udp.getsockname()[1]
+            if port not in self._ports:
+                self._ports.add(port)
+                udp.setblocking(False)
+                return udp
+            udp.close()
 
     def __enter__(self):
         self.run_until(lambda: self.node.links.peers, "a session with the node")
