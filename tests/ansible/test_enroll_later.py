@@ -21,6 +21,9 @@ from tests.ansible.programs import HERE, REPOSITORY, changes
 from tests.ansible.test_enroll import _EDGENODE, _SYSTEMCTL
 from tests.gossip.node import live_node
 
+# Playbooks one after another: patience for a slow machine that does other things besides.
+pytestmark = pytest.mark.timeout(900)
+
 OLD, NEW = ["bed-1"], ["bed-2", "bed-3"]
 NAMES = [*OLD, *NEW]
 WARD_KEY = secrets.token_hex(32)
