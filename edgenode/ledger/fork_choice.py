@@ -91,7 +91,7 @@ class ForkChoice:
         seen = (state.entry, self._active.head, tree.tip, tree.shifts, tree.added_beside, floor)
         if self._candidates is None or self._candidates[0] != seen:
             tips = self.tips(state)
-            found = [tip for tip in tips if self._active.fork(tip).height >= floor]
+            found = [tip for tip in tips if self._leaves_above(floor, tip)]
             self._candidates = seen, found
         return self._candidates[1]
 
@@ -107,7 +107,11 @@ class ForkChoice:
         if not tips:
             return []
         final = self._final().height
-        return [tip for tip in tips.values() if final <= self._active.fork(tip).height < tip.height]
+        return [tip for tip in tips.values() if self._leaves_above(final, tip)]
+
+    def _leaves_above(self, lowest: int, tip: Entry) -> bool:
+        """Whether a branch leaves the chain at this height or above, and leaves it at all."""
+        return lowest <= self._active.fork(tip).height < tip.height
 
     def heaviest(self, state: State) -> Entry:
         """The entry with the most work that the chain could go on to, or its head."""
@@ -117,8 +121,7 @@ class ForkChoice:
         """Whether the branch up to an entry might be better than the chain, and can be followed."""
         if entry.work <= state.entry.work and entry.id not in self._promised:
             return False
-        lowest = max(self._floor(), self._final().height)
-        return lowest <= self._active.fork(entry).height < entry.height
+        return self._leaves_above(max(self._floor(), self._final().height), entry)
 
     def check(self, parent: Entry) -> None:
         """Check whether a header may build on this entry.

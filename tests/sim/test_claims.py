@@ -7,10 +7,10 @@ import pytest
 from edgenode.ledger.header import Header
 from edgenode.ledger.headers import earliest_time, expected_target
 from edgenode.ledger.retention import Retention
-from edgenode.ledger.target import expand, meets
 from edgenode.protocol.node import Node
 from edgenode.protocol.wire import GetHeaders, Headers, NewBlock, Socket, Tip
 from edgenode.sim.ward import Conditions, Ward
+from tests.ledger.builder import mined
 
 QUIET = Conditions(
     training=1e9, parameters=5, delay=(0.001, 0.002), retention=Retention(blocks=100)
@@ -145,9 +145,7 @@ class ShowsHeaders(Node):
         genesis, get = self.chain.genesis, self.chain.tree.get
         time = max(int(now.unix), earliest_time(genesis, parent, get))
         target = expected_target(genesis, parent, get)
-        header = Header(1, parent.id, merkle_root, time, target, 0)
-        while not meets(header.id, expand(target)):
-            header = replace(header, nonce=header.nonce + 1)
+        header = mined(Header(1, parent.id, merkle_root, time, target, 0))
         return self.chain.add_header(header, int(now.unix))
 
 
