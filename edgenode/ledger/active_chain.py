@@ -14,9 +14,8 @@ class ActiveChain:
     def __init__(self, tree: HeaderTree, head: Entry) -> None:
         self._tree = tree
         self.head = head
-        self._base = 0
+        self._base = head
         self._detour: list[bytes] = []
-        self._seen = tree.shifts
         self._find_base()
 
     def at(self, height: int) -> Entry | None:
@@ -26,9 +25,9 @@ class ActiveChain:
         if not 0 <= height < self.head.height:
             return None
         self._follow_trunk()
-        if height <= self._base:
+        if height <= self._base.height:
             return self._tree.at(height)
-        return self._tree.get(self._detour[height - self._base - 1])
+        return self._tree.get(self._detour[height - self._base.height - 1])
 
     def contains(self, entry: Entry) -> bool:
         """Whether an entry belongs to the chain."""
@@ -37,15 +36,13 @@ class ActiveChain:
     def fork(self, entry: Entry) -> Entry:
         """The entry's highest ancestor on the chain, or itself."""
         self._follow_trunk()
-        if entry is self._tree.tip and not self._detour:
-            return self.head  # headers come one after another while the chain stands still
-        while not self.contains(entry):
-            if self._tree.is_trunk(entry):
-                base = self.at(self._base)
-                assert base is not None, "the base is below the head"
-                return base
+        joint = self._tree.joint(entry)
+        if joint != self._base or not self._detour:
+            return min(joint, self._base, key=lambda each: each.height)
+        # It leaves the trunk where the chain does.
+        while entry != joint and not self.contains(entry):
             below = self._tree.parent(entry)
-            assert below is not None, "genesis is on the chain"
+            assert below is not None, "genesis is on the trunk"
             entry = below
         return entry
 
@@ -69,4 +66,4 @@ class ActiveChain:
             assert below is not None, "genesis is on the trunk"
             entry = below
         self._detour.reverse()
-        self._base = entry.height
+        self._base = entry

@@ -127,6 +127,7 @@ class HeaderTree:
         self.root = Entry(header, 0, work(expand(header.target)))
         self._remembered: dict[bytes, Entry] = {}
         self._trunk: dict[int, Entry] = {}
+        self._joints: dict[bytes, Entry] = {}
         index.begin(header.encode())
         self.tip = self._on_trunk_at(index.height)
         self._newest: array[int] | None = None
@@ -199,10 +200,20 @@ class HeaderTree:
 
     def joint(self, entry: Entry) -> Entry:
         """The entry's highest ancestor on the trunk, or itself."""
+        walked = []
         while not self.is_trunk(entry):
+            known = self._joints.get(entry.id)
+            if known is not None:
+                entry = known
+                break
+            walked.append(entry.id)
             below = self.parent(entry)
             assert below is not None, "genesis is on the trunk"
             entry = below
+        if walked:
+            # What is asked for next builds on it, or is beside it: the tip is forgotten last.
+            self._joints.update(dict.fromkeys(reversed(walked), entry))
+            _trim(self._joints)
         return entry
 
     def ascent(self, above: Entry, tip: Entry) -> Iterator[Entry]:
@@ -352,6 +363,7 @@ class HeaderTree:
             b"".join(entry.id for entry in joining),
         )
         self.tip = tip
+        self._joints.clear()
         self.shifts += 1
 
     def _put_beside(self, entry: Entry) -> None:
@@ -392,6 +404,7 @@ class HeaderTree:
     def _disremember(self, block_ids: set[bytes]) -> None:
         for block_id in block_ids:
             self._remembered.pop(block_id, None)
+        self._joints.clear()
         self.shifts += 1
 
 
