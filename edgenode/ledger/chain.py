@@ -1,7 +1,7 @@
 """The chain: takes blocks and payloads in any order, follows the best valid branch."""
 
 import logging
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from edgenode.learning.fixed_point import Fixed, to_bytes
@@ -9,7 +9,8 @@ from edgenode.ledger import finality, foresight
 from edgenode.ledger.active_chain import ActiveChain
 from edgenode.ledger.block import Block
 from edgenode.ledger.branches import Branches
-from edgenode.ledger.fork_choice import BRANCHES_LOOKED_AT, ForkChoice
+from edgenode.ledger.completion import Completion, Wanted
+from edgenode.ledger.fork_choice import ForkChoice
 from edgenode.ledger.genesis import Genesis, GenesisError
 from edgenode.ledger.hashes import content_id, display
 from edgenode.ledger.head_change import HeadChange, Refusal
@@ -18,7 +19,7 @@ from edgenode.ledger.header_intake import HeaderIntake, TakenHeaders
 from edgenode.ledger.headers import Entry, HeaderTree
 from edgenode.ledger.joining import Snapshot
 from edgenode.ledger.kept_parameters import KeptParameters
-from edgenode.ledger.lacking import Lacking, Wanted
+from edgenode.ledger.lacking import Lacking
 from edgenode.ledger.last_final import higher, known_final
 from edgenode.ledger.records import Overlay, encode_records
 from edgenode.ledger.retention import Retention, let_go
@@ -114,7 +115,14 @@ class Chain:
         )
         self._refused: list[bytes] = []
         self._foreseen: list[Refusal] = []
-        self._complete: tuple[Entry, Entry] | None = None
+        self._completion = Completion(
+            self.tree,
+            self._active,
+            self._choice,
+            self._lacking,
+            has_block=self._has_block,
+            updates=self._updates_ahead,
+        )
         self._note_lacking_beside()
         self.state = self._state_at_head()
         self.final = known_final(store.final(), self._active, self.state.records)
@@ -169,49 +177,7 @@ class Chain:
         others: the heaviest may be one whose blocks nobody has. Branches that lack the same block
         first are one.
         """
-        lacking: dict[bytes, tuple[list[bytes], list[Update]]] = {}
-        heaviest = self._choice.candidates(self.state)[:BRANCHES_LOOKED_AT]
-        for tip in dict.fromkeys((*preferred, *heaviest)):
-            first = self._first_lacking(tip, lacking)
-            if first is not None and any(of_tip := self._lacking_of(tip, limit)):
-                lacking[first] = of_tip
-            if len(lacking) == limit:
-                break
-        share = max(2, limit // max(1, len(lacking)))
-        blocks: dict[bytes, None] = {}
-        updates: dict[bytes, Update] = {}
-        for lacking_blocks, lacking_updates in lacking.values():
-            blocks.update(dict.fromkeys(lacking_blocks[:share]))
-            updates.update({update.id: update for update in lacking_updates[:share]})
-        return Wanted(tuple(blocks)[:limit], tuple(updates.values())[:limit])
-
-    def _first_lacking(self, tip: Entry, known: Container[bytes]) -> bytes | None:
-        """The lowest block of a branch that is not complete, if it is none of those known."""
-        for entry in self._ascent(tip)[1]:
-            if entry.id in known:
-                return None
-            if not self._is_complete(entry):
-                return entry.id
-        return None
-
-    def _lacking_of(self, tip: Entry, limit: int) -> tuple[list[bytes], list[Update]]:
-        blocks: list[bytes] = []
-        updates: list[Update] = []
-        for entry in self._ascent(tip)[1]:
-            if not self._has_block(entry):
-                blocks.append(entry.id)
-            elif not blocks and (lacking := self._lacking.of(entry.id)):
-                block = self._block(entry)
-                # Payloads of blocks whose miner nobody knows would cost nothing but work.
-                if (fault := self._fault_ahead(entry, block, tip)) is not None:
-                    refusal = Refusal(entry, fault)
-                    self._refuse(refusal)
-                    self._foreseen.append(refusal)
-                    break
-                updates += [u for u in block.updates if u.payload in lacking]
-            if len(blocks) >= limit or len(updates) >= limit:
-                break
-        return blocks[:limit], updates[:limit]
+        return self._completion.wanted(self.state, limit, preferred)
 
     def promise(self, block_id: bytes, justified: int) -> None:
         """A peer says that a checkpoint of this height is justified at a block, its head."""
@@ -311,7 +277,7 @@ class Chain:
         """
         self._drop_refused()
         refusals, self._foreseen = self._foreseen, []
-        while (target := self._best_complete()) is not None:
+        while (target := self._completion.best(self.state)) is not None:
             change, refusal = self._switch(target)
             if refusal is not None:
                 refusals.append(refusal)
@@ -363,7 +329,6 @@ class Chain:
             )
         )
         self._active.move(entry)
-        self._complete = None
         self._note_lacking_beside()
         self.state = self._state_at_head()
         self.final = higher(self.final, self.state.records)
@@ -383,7 +348,7 @@ class Chain:
     def _note_lacking_beside(self) -> None:
         """Note the payloads that stored blocks beside the chain lack."""
         self._lacking.read_again(self._invalid)
-        self._complete = None
+        self._completion.forget()
 
     def _state_at_head(self) -> State:
         records = self._store.records
@@ -401,49 +366,22 @@ class Chain:
             justified=finality.highest_justified(records).height,
         )
 
-    def _is_complete(self, entry: Entry) -> bool:
-        return self._has_block(entry) and self._lacking.is_complete(entry.id)
+    def _updates_ahead(self, entry: Entry, tip: Entry) -> list[Update] | None:
+        """The updates of a block on the branch to `tip`, of which all blocks below are here.
 
-    def _fault_ahead(self, entry: Entry, block: Block, tip: Entry) -> Rejected | None:
-        """What is wrong with a block of the branch to `tip`, as far as it shows already.
-
-        All blocks of the branch below it are here.
+        None if the block was found wrong and refused, as far as that shows already: payloads of
+        blocks whose miner nobody knows would cost nothing but work.
         """
-        branch = self.tree.ascent(self._active.fork(tip), entry)
-        blocks = (self._block(below) for below in branch)
-        return foresight.fault(self.genesis, self.state, entry, block, blocks)
-
-    def _best_complete(self) -> Entry | None:
-        """The best entry that the head could move to and whose whole branch is here, if any."""
-        best: Entry | None = None
-        incomplete: set[bytes] = set()  # the lowest of each branch: hundreds may share one
-        weighed: set[bytes] = set()  # what lies below these
-        for tip in self._choice.candidates(self.state):
-            reached, above = self._ascent(tip)
-            for entry in above:
-                if entry.id in incomplete or not self._is_complete(entry):
-                    incomplete.add(entry.id)
-                    break
-                reached = entry
-            if tip == self.tree.tip:
-                self._complete = self._active.fork(tip), reached
-            if reached.id not in weighed and (best is None or reached.work > best.work):
-                weighed.add(reached.id)
-                best = reached if self._choice.could_win(reached, self.state) else best
-        return best
-
-    def _ascent(self, tip: Entry) -> tuple[Entry, Iterator[Entry]]:
-        """A branch from where it leaves the chain, but for what is known to be complete.
-
-        That is the trunk's, which hundreds of branches may share. Returned are an entry up to which
-        the branch is complete, and the entries above it.
-        """
-        start = self._active.fork(tip)
-        if self._complete is not None and self._complete[0] == start:
-            reached, joint = self._complete[1], self.tree.joint(tip)
-            if self.tree.is_trunk(reached) and joint.height > start.height:
-                start = min(joint, reached, key=lambda entry: entry.height)
-        return start, self.tree.ascent(start, tip)
+        block = self._block(entry)
+        below = self.tree.ascent(self._active.fork(tip), entry)
+        blocks = (self._block(each) for each in below)
+        fault = foresight.fault(self.genesis, self.state, entry, block, blocks)
+        if fault is None:
+            return block.updates
+        refusal = Refusal(entry, fault)
+        self._refuse(refusal)
+        self._foreseen.append(refusal)
+        return None
 
     def _switch(self, target: Entry) -> tuple[HeadChange | None, Refusal | None]:
         """Go to `target`, or towards it, as far as its branch is valid if that is still better."""
@@ -570,7 +508,7 @@ class Chain:
         self._invalid[refusal.entry.id] = refusal.rejected
         while len(self._invalid) > REFUSED_REMEMBERED:
             del self._invalid[next(iter(self._invalid))]
-        self._complete = None
+        self._completion.forget()
 
     def _drop_refused(self) -> None:
         """Forget the bodies of refused blocks; what a full disk prevents is done the next time."""

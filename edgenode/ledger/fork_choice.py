@@ -24,10 +24,6 @@ likes, and each costs the pull of a branch."""
 REMEMBERED_LIMIT = 4096
 """Blocks whose endorsements are remembered, and branches that were validated in vain."""
 
-BRANCHES_LOOKED_AT = 64
-"""Branches, the heaviest, that are looked at for what they lack: that is done with each datagram,
-and where blocks come quickly there are branches by the hundred."""
-
 Value = TypeVar("Value")
 
 
@@ -64,6 +60,8 @@ class ForkChoice:
         self._promised: OrderedDict[bytes, int] = OrderedDict()
         self._beaten: OrderedDict[bytes, None] = OrderedDict()
         self._candidates: tuple[object, list[Entry]] | None = None
+        self.changes = 0
+        """How often the candidates were worked out since the start."""
 
     def promise(self, block_id: bytes, justified: int) -> None:
         """A peer says that a checkpoint of this height is justified at a block, its head.
@@ -93,6 +91,7 @@ class ForkChoice:
             tips = self.tips(state)
             found = [tip for tip in tips if self._leaves_above(floor, tip)]
             self._candidates = seen, found
+            self.changes += 1
         return self._candidates[1]
 
     def tips(self, state: State) -> list[Entry]:

@@ -1,19 +1,9 @@
-"""What branches lack before they can be validated: blocks, and the payloads of their updates."""
+"""Which payloads stored blocks lack before they can be validated."""
 
 from collections.abc import Container
-from dataclasses import dataclass
 
 from edgenode.ledger.block import Block
 from edgenode.ledger.store import ChainStore
-from edgenode.ledger.transaction import Update
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Data that branches lack which may be better, nearest to the head first."""
-
-    blocks: tuple[bytes, ...]
-    updates: tuple[Update, ...]
 
 
 class Lacking:
@@ -22,6 +12,8 @@ class Lacking:
     def __init__(self, store: ChainStore) -> None:
         self._store = store
         self._of: dict[bytes, set[bytes]] = {}
+        self.changes = 0
+        """Blocks and payloads that came or went since the start."""
 
     def __contains__(self, payload_id: bytes) -> bool:
         """Whether some block waits for this payload."""
@@ -40,12 +32,14 @@ class Lacking:
 
     def note(self, block: Block) -> None:
         """A block was stored."""
+        self.changes += 1
         lacking = {u.payload for u in block.updates if not self._store.has_payload(u.payload)}
         if lacking:
             self._of[block.id] = lacking
 
     def read_again(self, refused: Container[bytes]) -> None:
         """Take it all from the store, without what refused blocks lack (by id)."""
+        self.changes += 1
         self._of = {}
         for block_id, payload in self._store.lacking():
             if block_id not in refused:
@@ -53,9 +47,11 @@ class Lacking:
 
     def came(self, payload_id: bytes) -> None:
         """A payload is in the store now."""
+        self.changes += 1
         for lacking in self._of.values():
             lacking.discard(payload_id)
 
     def forget(self, block_id: bytes) -> None:
         """A block was refused."""
+        self.changes += 1
         self._of.pop(block_id, None)

@@ -7,6 +7,7 @@ import pytest
 
 from edgenode.ledger import branches
 from edgenode.ledger.chain import Chain
+from edgenode.ledger.completion import Completion
 from edgenode.ledger.headers import expected_target
 from tests.ledger.builder import ALICE, BOB, CAROL, NOW, Bench, initial_parameters, mined
 
@@ -102,6 +103,34 @@ def test_a_preferred_branch_comes_before_heavier_ones():
     assert bench.chain.wanted(16, [entry]).blocks[0] == block.id
 
 
+def test_a_branch_that_is_said_to_have_justified_more_comes_beside_any_number_of_heavier_ones():
+    bench, ward = Bench(), Bench()
+    promised = ward.add(ward.block(miner=BOB))
+    bench.chain.add_header(promised.header, NOW)
+    bench.grow(2)
+    for header in list(siblings(bench, bench.chain.head, 100)):
+        bench.chain.add_header(header, NOW)
+    assert promised.id not in bench.chain.wanted(200).blocks
+    bench.chain.promise(promised.id, 4)
+    assert promised.id in bench.chain.wanted(200).blocks
+
+
+def test_nothing_is_looked_up_again_while_nothing_changes(monkeypatch):
+    bench, other = Bench(), Bench()
+    other.grow(3, miner=BOB)
+    for height in range(1, 4):
+        bench.chain.add_header(other.chain.at(height).header, NOW)
+    wanted = bench.chain.wanted(16)
+    assert bench.chain.advance() == (None, [])
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store, "has_block", lambda _: pytest.fail("it is looked up again"))
+        assert bench.chain.wanted(16) == wanted
+        assert bench.chain.advance() == (None, [])
+    bench.chain.add_block(other.chain.block(wanted.blocks[0]), NOW)
+    assert bench.chain.wanted(16).blocks == wanted.blocks[1:]
+    assert bench.chain.advance()[0].new.id == wanted.blocks[0]
+
+
 def test_a_header_that_cannot_become_the_head_is_told_from_one_that_can():
     bench = Bench()
     bench.grow(5)
@@ -166,9 +195,27 @@ def compared(seed):
             choice, state = chain._choice, chain.state
             candidates = choice.candidates(state)
             assert candidates == choice.tips(state)
+            anew = Completion(
+                chain.tree,
+                chain._active,
+                choice,
+                chain._lacking,
+                has_block=chain._has_block,
+                updates=chain._updates_ahead,
+            )
+            preferred = candidates[-1:]
+            assert chain.wanted(4, preferred) == anew.wanted(state, 4, preferred)
+            assert chain._completion.best(state) == anew.best(state)
+            for tip in candidates:
+                assert chain._active.fork(tip) == slow_fork(chain, tip)
             found.add(len(candidates))
     return found
 
 
-def test_what_might_win_is_never_what_it_was_before():
+def slow_fork(chain, entry):
+    """Where a branch leaves the chain, step by step from its tip."""
+    return next(each for each in chain.tree.lineage(entry) if chain.is_active(each))
+
+
+def test_what_might_win_and_what_it_lacks_are_never_what_they_were_before():
     assert set.union(*(compared(seed) for seed in range(20))) >= {0, 1, 2, 3}

@@ -1,9 +1,12 @@
 """No payload is asked for that belongs to a block of somebody who does not belong to the ward."""
 
+from dataclasses import replace
+
 import pytest
 
+from edgenode.ledger.headers import expected_target
 from edgenode.ledger.rules import Rule
-from tests.ledger.builder import ALICE, BOB, CAROL, MALLORY, NOW, Bench
+from tests.ledger.builder import ALICE, BOB, CAROL, MALLORY, NOW, Bench, mined
 from tests.ledger.test_membership import DAVE, enrolment, governed, revocation
 
 
@@ -88,3 +91,23 @@ def test_who_was_revoked_on_the_chain_only_speaks_on_a_branch(bench):
     wanted, refused = offered(bench, beside, updated(other, CAROL, CAROL))
     assert [update.member for update in wanted.updates] == [CAROL.public]
     assert refused == []
+
+
+def test_branches_on_a_strangers_block_go_with_it(bench):
+    maker = copy_of(bench)
+    block = updated(maker, BOB, MALLORY)
+    parent = bench.chain.add_block(block, NOW)
+    target = expected_target(bench.genesis, parent, bench.chain.tree.get)
+    for number in range(3):
+        header = replace(
+            block.header,
+            previous=block.id,
+            time=block.header.time + 1,
+            target=target,
+            merkle_root=number.to_bytes(32),
+        )
+        bench.chain.add_header(mined(header), NOW)
+    wanted, refused = offered(bench)
+    assert (wanted.updates, wanted.blocks) == ((), ())
+    assert refused == [Rule.BLOCK_MEMBER]
+    assert bench.chain.best_header() == bench.chain.head
