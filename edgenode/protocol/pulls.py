@@ -206,6 +206,7 @@ class Pulls:
         requests: list[tuple[int, GetChunks]] = []
         active: set[Object] = set()
         held = 0
+        room = sum(flow.room for flow in self._flows.values())
         self._wake_at = None
         order = sorted(self._pulls.items(), key=lambda item: not item[1].urgent)
         for (kind, name), pull in order:
@@ -214,13 +215,14 @@ class Pulls:
             if pull.paused_until > now:
                 self._come_back(pull.paused_until)
                 continue
-            if pull.source is None and not self._choose_source(pull, now):
+            if pull.source is None and not (room and self._choose_source(pull, now)):
                 continue
             active.add((kind, name))
             held += pull.limit
             assert pull.source is not None
             flow = self._flows[pull.source]
             indices = pull.take_pending(flow.room)
+            room -= len(indices)
             for index in indices:
                 flow.ask((kind, name, index), index in pull.asked_before, now)
             pull.asked_before.update(indices)
