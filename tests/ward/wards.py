@@ -81,9 +81,23 @@ def ward_of(boxes, *, before=None, start=True, people=None, **plan):
         yield ward
         failures = ward.supervisor.failures()
         assert not failures, failures
+    except BaseException:
+        print(f"{where_they_stand(ward)}\n{last_lines(ward)}")
+        raise
     finally:
         ward.close()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def where_they_stand(ward):
+    """What each box that answers says of itself."""
+    text = []
+    for box in ward.boxes:
+        try:
+            text.append(f"--- {box.name} {box.client.status()}")
+        except NO_ANSWER as error:
+            text.append(f"--- {box.name} {error}")
+    return "\n".join(text)
 
 
 def last_lines(ward, lines=12):
