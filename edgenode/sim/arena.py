@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from edgenode.ledger.accounts import account
 from edgenode.ledger.block import Block
 from edgenode.ledger.endorsement import Endorsement
+from edgenode.ledger.header import Header
 from edgenode.ledger.keys import SIGNATURE_BYTES
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.store import Joined
@@ -172,8 +173,12 @@ class DishonestNode(ArenaNode):
     def show(self, block: Block, tip: Tip) -> None:
         """Announce a block that this node itself would not take, and serve it."""
         self.made_up[ObjectKind.BLOCK, block.id] = block.encode()
+        self.announce(block.header, tip)
+
+    def announce(self, header: Header, tip: Tip) -> None:
+        """Announce a header, whether there is a block to it or not."""
         for peer in list(self.links.peers.values()):
-            self.links.send(peer, NewBlock(block.header, tip), Socket.BROADCAST)
+            self.links.send(peer, NewBlock(header, tip), Socket.BROADCAST)
 
 
 class Arena(Ward):

@@ -1,14 +1,17 @@
 """What hash rate, a captured member, a partition and sleep can do to a ward."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
+from edgenode.ledger.headers import expected_target
 from edgenode.protocol.wire import Tip
 from edgenode.sim.adversaries import DoubleVoter, Rewriter, SwiftMiner, by_a_stranger
 from edgenode.sim.arena import Behaviour
 from edgenode.sim.ward import Conditions
 from edgenode.sim.watched_arena import WatchedArena
+from tests.ledger.builder import mined
 
 WINDOW, REST = 20, 8
 CONDITIONS = Conditions(
@@ -39,13 +42,45 @@ class Outsider(Behaviour):
         self.shown += 1
 
 
+class Planter(Outsider):
+    """As an outsider; its block lacks a payload, and branches grow on it."""
+
+    branches = 3
+
+    def on_head(self, ward, box):
+        node = ward.node(box)
+        update, payload = ward.update(box, node.chain.head.id)
+        node.chain.add_payload(payload)
+        node.withheld.add(update.payload)
+        node.submit_update(update, payload, ward.instant_of(box))
+        block = by_a_stranger(ward, box, node)
+        assert update in block.updates
+        parent = node.chain.add_header(block.header, int(ward.instant_of(box).unix))
+        node.show(block, _claimed(node, parent))
+        for _ in range(self.branches):
+            child = replace(
+                block.header,
+                previous=parent.id,
+                merkle_root=ward.rng.randbytes(32),
+                time=block.header.time + 1,
+                target=expected_target(ward.genesis, parent, node.chain.tree.get),
+            )
+            node.announce(mined(child), _claimed(node, parent))
+        self.shown += 1
+
+
+def _claimed(node, parent):
+    return Tip(parent.header.previous, parent.height, 2**60, node.chain.state.justified)
+
+
 def blocks(ward, box):
     chain = box.running.chain
     return [chain.block(chain.at(height).id) for height in range(chain.head.height + 1)]
 
 
-def test_who_is_no_member_changes_nothing_however_fast_it_is():
-    outsider = Outsider()
+@pytest.mark.parametrize("kind", [Outsider, Planter])
+def test_who_is_no_member_changes_nothing_however_fast_it_is(kind):
+    outsider = kind()
     ward = WatchedArena(8, 1, CONDITIONS, {7: [outsider]})
     ward.run(60)  # the watch would see a block of a stranger
     assert outsider.shown > 0
