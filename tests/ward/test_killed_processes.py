@@ -30,6 +30,9 @@ from tests.ward.wards import (
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(1200)]
 
 KILLS = 50
+SPACING = 3
+"""Seconds. Each block brings each box up to four updates of 100 kB, on one machine: who was killed
+must be able to catch up with the others."""
 PEOPLE = ((1, 2), (3, 4), (5, 6), (7, 8))
 
 
@@ -123,7 +126,9 @@ def acknowledged_blocks(box):
 def test_any_process_killed_at_any_moment_fifty_times_loses_nothing(recorded):
     random = seeded("the kills")
     with (
-        ward_of(4, people=PEOPLE, recordings=recorded, speed=15, services=SERVICES) as ward,
+        ward_of(
+            4, people=PEOPLE, recordings=recorded, speed=15, services=SERVICES, spacing=SPACING
+        ) as ward,
         contextlib.ExitStack() as stack,
     ):
         witnesses = [stack.enter_context(Witness(box, n)) for n, box in enumerate(ward.boxes)]
