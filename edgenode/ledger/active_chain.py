@@ -16,6 +16,7 @@ class ActiveChain:
         self.head = head
         self._base = head
         self._detour: list[bytes] = []
+        self._forks: dict[bytes, Entry] = {}
         self._find_base()
 
     def at(self, height: int) -> Entry | None:
@@ -40,11 +41,7 @@ class ActiveChain:
         if joint != self._base or not self._detour:
             return min(joint, self._base, key=lambda each: each.height)
         # It leaves the trunk where the chain does.
-        while entry != joint and not self.contains(entry):
-            below = self._tree.parent(entry)
-            assert below is not None, "genesis is on the trunk"
-            entry = below
-        return entry
+        return self._tree.descent(entry, self.contains, self._forks)
 
     def move(self, head: Entry) -> None:
         """The chain ends in this entry now."""
@@ -59,6 +56,7 @@ class ActiveChain:
         """Walk from the head to the trunk: no step at all but while the head is beside it."""
         self._seen = self._tree.shifts
         self._detour = []
+        self._forks = {}
         entry = self.head
         while not self._tree.is_trunk(entry):
             self._detour.append(entry.id)

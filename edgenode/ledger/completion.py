@@ -3,8 +3,9 @@
 Both are asked for with every datagram and change with few of them.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgenode.ledger.active_chain import ActiveChain
 from edgenode.ledger.fork_choice import ForkChoice
@@ -24,6 +25,18 @@ class Wanted:
 
     blocks: tuple[bytes, ...]
     updates: tuple[Update, ...]
+
+
+class _Gap(NamedTuple):
+    """Where a branch has its first gap.
+
+    Attributes:
+        reached: the highest entry up to which it is complete; where it leaves the chain, if none.
+        lowest: the entry above, whose block or a payload of it is lacking; None if none is.
+    """
+
+    reached: Entry
+    lowest: Entry | None
 
 
 _Seen = tuple[object, ...]
@@ -64,6 +77,9 @@ class Completion:
         self._has_block = has_block
         self._updates = updates
         self._trunk: tuple[Entry, Entry] | None = None
+        self._gaps: dict[bytes, _Gap] = {}
+        self._trunk_gap: _Gap | None = None
+        self._gaps_of: _Seen = ()
         self._best: tuple[_Seen, Entry | None] | None = None
         self._wanted: tuple[_Seen, Wanted] | None = None
 
@@ -107,28 +123,20 @@ class Completion:
 
     def _find_best(self, candidates: Iterable[Entry], state: State) -> Entry | None:
         best: Entry | None = None
-        incomplete: set[bytes] = set()  # the lowest of each branch: hundreds may share one
-        weighed: set[bytes] = set()  # what lies below these
-        for tip in candidates:
-            reached, above = self._ascent(tip)
-            for entry in above:
-                if entry.id in incomplete or not self._is_complete(entry):
-                    incomplete.add(entry.id)
-                    break
-                reached = entry
-            if tip == self._tree.tip:
-                self._trunk = self._active.fork(tip), reached
-            if reached.id not in weighed and (best is None or reached.work > best.work):
-                weighed.add(reached.id)
-                best = reached if self._choice.could_win(reached, state) else best
+        reached = dict.fromkeys(self._gap(tip).reached for tip in candidates)
+        for entry in sorted(reached, key=lambda entry: -entry.work):
+            if best is not None and entry.work <= best.work:
+                break
+            if self._choice.could_win(entry, state):
+                best = entry
         return best
 
     def _find_wanted(self, tips: Iterable[Entry], limit: int) -> Wanted:
-        lacking: dict[bytes, tuple[list[bytes], list[Update]]] = {}
+        lacking: dict[Entry, tuple[list[bytes], list[Update]]] = {}
         for tip in tips:
-            first = self._first_lacking(tip, lacking)
-            if first is not None and any(of_tip := self._lacking_of(tip, limit)):
-                lacking[first] = of_tip
+            gap = self._gap(tip)
+            if gap.lowest is not None and gap.lowest not in lacking:
+                lacking[gap.lowest] = self._lacking_of(tip, gap, limit)
             if len(lacking) == limit:
                 break
         share = max(2, limit // max(1, len(lacking)))
@@ -139,19 +147,10 @@ class Completion:
             updates.update({update.id: update for update in lacking_updates[:share]})
         return Wanted(tuple(blocks)[:limit], tuple(updates.values())[:limit])
 
-    def _first_lacking(self, tip: Entry, known: Container[bytes]) -> bytes | None:
-        """The lowest block of a branch that is not complete, if it is none of those known."""
-        for entry in self._ascent(tip)[1]:
-            if entry.id in known:
-                return None
-            if not self._is_complete(entry):
-                return entry.id
-        return None
-
-    def _lacking_of(self, tip: Entry, limit: int) -> tuple[list[bytes], list[Update]]:
+    def _lacking_of(self, tip: Entry, gap: _Gap, limit: int) -> tuple[list[bytes], list[Update]]:
         blocks: list[bytes] = []
         updates: list[Update] = []
-        for entry in self._ascent(tip)[1]:
+        for entry in self._tree.ascent(gap.reached, tip):
             if not self._has_block(entry):
                 blocks.append(entry.id)
             elif not blocks and (lacking := self._lacking.of(entry.id)):
@@ -166,15 +165,53 @@ class Completion:
     def _is_complete(self, entry: Entry) -> bool:
         return self._has_block(entry) and self._lacking.is_complete(entry.id)
 
-    def _ascent(self, tip: Entry) -> tuple[Entry, Iterator[Entry]]:
-        """A branch from where it leaves the chain, but for what is known to be complete.
+    def _gap(self, tip: Entry) -> _Gap:
+        """The first gap of the branch to a tip.
 
-        That is the trunk's, which hundreds of branches may share. Returned are an entry up to which
-        the branch is complete, and the entries above it.
+        Branches by the hundred may share most of their way: none of it is gone twice.
         """
-        start = self._active.fork(tip)
-        if self._trunk is not None and self._trunk[0] == start:
-            reached, joint = self._trunk[1], self._tree.joint(tip)
-            if self._tree.is_trunk(reached) and joint.height > start.height:
-                start = min(joint, reached, key=lambda entry: entry.height)
-        return start, self._tree.ascent(start, tip)
+        seen = (self._active.head, self._tree.shifts, self._lacking.changes)
+        if self._gaps_of != seen:
+            self._gaps_of = seen
+            self._gaps = {}
+            self._trunk_gap = None
+        fork, joint = self._active.fork(tip), self._tree.joint(tip)
+        gap = _Gap(fork, None)
+        if joint.height > fork.height:
+            gap = self._gap_of_trunk(fork)
+            if gap.lowest is not None and gap.lowest.height <= joint.height:
+                return gap
+            gap = _Gap(joint, None)
+        # What is beside the trunk, down to what is known of it.
+        walked = []
+        entry = tip
+        while entry != gap.reached and entry.id not in self._gaps:
+            walked.append(entry)
+            below = self._tree.parent(entry)
+            assert below is not None, "a branch leaves the chain somewhere"
+            entry = below
+        gap = self._gaps.get(entry.id, gap)
+        for entry in reversed(walked):
+            if gap.lowest is None:
+                complete = self._is_complete(entry)
+                gap = _Gap(entry, None) if complete else _Gap(gap.reached, entry)
+            self._gaps[entry.id] = gap
+        return gap
+
+    def _gap_of_trunk(self, fork: Entry) -> _Gap:
+        """The first gap of the trunk above where it leaves the chain.
+
+        It may be far above, and stays known while blocks come.
+        """
+        known = self._trunk_gap
+        if known is not None and (known.lowest is not None or known.reached == self._tree.tip):
+            return known
+        reached = fork
+        if self._trunk is not None and self._trunk[0] == fork:
+            reached = self._trunk[1] if self._tree.is_trunk(self._trunk[1]) else fork
+        above = self._tree.at(reached.height + 1)
+        while above is not None and self._is_complete(above):
+            reached, above = above, self._tree.at(above.height + 1)
+        self._trunk = fork, reached
+        self._trunk_gap = _Gap(reached, above)
+        return self._trunk_gap

@@ -68,7 +68,8 @@ class ForkChoice:
 
         Such a branch is asked for although it may be lighter than the chain.
         """
-        if self._promised and next(reversed(self._promised.items())) == (block_id, justified):
+        if self._promised.get(block_id) == justified:
+            self._promised.move_to_end(block_id)
             return  # every peer says so again with every datagram
         _note(self._promised, block_id, justified, PROMISES_LIMIT)
         self._candidates = None

@@ -22,6 +22,9 @@ ENTRIES_REMEMBERED = 1024
 """Entries held in memory, about a megabyte: those of the last blocks are asked for again and
 again; others are read from the store."""
 
+DESCENTS_REMEMBERED = 8192
+"""Of so many entries beside the trunk it is remembered where their branch leaves it, a megabyte."""
+
 
 class UnknownParentError(LookupError):
     """The parent of a header is not known here; ask for it."""
@@ -200,20 +203,31 @@ class HeaderTree:
 
     def joint(self, entry: Entry) -> Entry:
         """The entry's highest ancestor on the trunk, or itself."""
+        return self.descent(entry, self.is_trunk, self._joints)
+
+    def descent(
+        self, entry: Entry, ends: Callable[[Entry], bool], known: dict[bytes, Entry]
+    ) -> Entry:
+        """The highest ancestor for which `ends` holds, or the entry itself.
+
+        `known` has, by id, what was found from others, as long as the caller keeps it: hundreds of
+        branches may share a long way.
+        """
         walked = []
-        while not self.is_trunk(entry):
-            known = self._joints.get(entry.id)
-            if known is not None:
-                entry = known
+        while not ends(entry):
+            found = known.get(entry.id)
+            if found is not None:
+                entry = found
                 break
             walked.append(entry.id)
             below = self.parent(entry)
-            assert below is not None, "genesis is on the trunk"
+            assert below is not None, "genesis is on every branch"
             entry = below
         if walked:
-            # What is asked for next builds on it, or is beside it: the tip is forgotten last.
-            self._joints.update(dict.fromkeys(reversed(walked), entry))
-            _trim(self._joints)
+            # The nearest to the tip are forgotten last: what comes next builds on it.
+            nearest = walked[: DESCENTS_REMEMBERED // 2]
+            known.update(dict.fromkeys(reversed(nearest), entry))
+            _trim(known, DESCENTS_REMEMBERED)
         return entry
 
     def ascent(self, above: Entry, tip: Entry) -> Iterator[Entry]:
@@ -408,10 +422,10 @@ class HeaderTree:
         self.shifts += 1
 
 
-def _trim(remembered: dict[Key, Entry]) -> None:
+def _trim(remembered: dict[Key, Entry], limit: int = ENTRIES_REMEMBERED) -> None:
     """Forget the half that was there first, once there are too many."""
-    if len(remembered) > ENTRIES_REMEMBERED:
-        for key in list(remembered)[: ENTRIES_REMEMBERED // 2]:
+    if len(remembered) > limit:
+        for key in list(remembered)[: limit // 2]:
             del remembered[key]
 
 

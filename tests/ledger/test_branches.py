@@ -88,6 +88,35 @@ def test_what_hundreds_of_branches_lack_is_found_without_looking_at_each_block(m
     assert len(looked) < 2 * here + 16, "and of the way to them none twice"
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_long_way_that_many_branches_share_is_gone_once(monkeypatch, beside):
+    """Also where the head is on a third branch."""
+    length, tips = 200, 40
+    bench, other, rival = Bench(), Bench(), Bench()
+    if beside:
+        bench.grow(1, miner=CAROL)
+    other.grow(length + 10, miner=ALICE)
+    rival.grow(length, miner=BOB)
+    for branch in (other, rival):
+        chain = branch.chain
+        headers = [chain.at(height).header.encode() for height in range(1, chain.head.height + 1)]
+        bench.chain.add_headers(b"".join(headers), NOW)
+    *headers, last = siblings(rival, rival.chain.head, tips)
+    bench.chain.add_headers(b"".join(header.encode() for header in headers), NOW)
+    for header in headers:
+        bench.chain.add_header(header, NOW)
+    bench.chain.wanted(16)
+    bench.chain.advance()
+    steps = []
+    real = bench.chain.tree.parent
+    monkeypatch.setattr(bench.chain.tree, "parent", lambda e: steps.append(e) or real(e))
+    bench.chain.add_header(last, NOW)
+    wanted = bench.chain.wanted(16).blocks
+    bench.chain.advance()
+    assert {rival.chain.at(1).id, other.chain.at(1).id} <= set(wanted)
+    assert len(steps) < 3 * length
+
+
 def test_a_preferred_branch_comes_before_heavier_ones():
     bench, ward = Bench(), Bench()
     block = ward.add(ward.block())
@@ -150,8 +179,11 @@ def test_what_might_win_is_worked_out_once_while_nothing_changes(monkeypatch):
     monkeypatch.setattr(choice, "tips", lambda state: worked_out.append(state) or real(state))
     for height in range(1, 4):
         bench.chain.add_header(other.chain.at(height).header, NOW)
+        for peer in range(3):
+            bench.chain.promise(bytes([peer]) * 32, 8)
         before = len(worked_out)
-        for _ in range(5):
+        for turn in range(5):
+            bench.chain.promise(bytes([turn % 3]) * 32, 8)  # each peer has another head
             assert bench.chain.best_header() == other.chain.at(height)
             assert other.chain.at(1).id in bench.chain.wanted(4).blocks
         assert len(worked_out) == before + 1
