@@ -301,7 +301,9 @@ class Chain:
 
     def let_go(self) -> None:
         """Let go of some of what need not be kept any more; to be called again and again."""
-        let_go(self._store, self.genesis, self._retention, self.head.height, self.final.height)
+        final = self.final.height
+        if let_go(self._store, self.genesis, self._retention, self.head.height, final):
+            self._note_lacking_beside()
 
     def join_at(self, snapshot: Snapshot) -> HeadChange:
         """Go on from a state that was shown to be the chain's (`ledger.joining`).
@@ -448,6 +450,8 @@ class Chain:
                 final=final,
             )
         )
+        for left in change.disconnected:
+            self._lacking.note(left)
         self._active.move(state.entry)
         self.final = final
         self.state = replace(state, records=self._store.records)
@@ -505,6 +509,8 @@ class Chain:
             self._invalid[name] = builds_on_it
             self._lacking.forget(name)
             self._refused.append(name)
+        # It is remembered longest: without it what builds on it is refused at once.
+        self._invalid.pop(refusal.entry.id, None)
         self._invalid[refusal.entry.id] = refusal.rejected
         while len(self._invalid) > REFUSED_REMEMBERED:
             del self._invalid[next(iter(self._invalid))]

@@ -83,12 +83,16 @@ def least_kept(genesis: Genesis) -> int:
 
 def let_go(
     store: ChainStore, genesis: Genesis, retention: Retention, head: int, final: int
-) -> None:
-    """Take one step towards what is wanted; `head` and `final` are heights."""
+) -> bool:
+    """Take one step towards what is wanted; `head` and `final` are heights.
+
+    Returns:
+        Whether blocks went.
+    """
     kept = STATE_INTERVAL + (retention.blocks or 0)
     store.forget_states(head - max(STATES_SHOWN * STATE_INTERVAL, kept))
     if store.drop_below_floor(LET_GO_AT_ONCE):
-        return
+        return True
     current = store.floor()
     floor = retention.floor(
         genesis,
@@ -107,3 +111,4 @@ def let_go(
                 extra={"height": floor, "final": final},
             )
         store.raise_floor(floor)
+    return False

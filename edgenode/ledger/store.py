@@ -15,8 +15,8 @@ not an accident of hours."""
 
 SNAPSHOTS_KEPT = 64
 """Of the blocks before those, the parameters below each block that commits to the state stay, back
-to the 64th such: eight days at a spacing of 90 s, as far as blocks are kept. Others are recomputed
-from the payloads, from the nearest kept."""
+to the 64th such, eight days at a spacing of 90 s, or to the lowest state that is kept. Others are
+recomputed from the payloads, from the nearest kept."""
 
 
 class AlteredError(Exception):

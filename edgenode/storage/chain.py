@@ -374,8 +374,10 @@ class SqliteChainStore:
 
     def _drop_old_parameters(self, height: int) -> None:
         """Drop parameters far below the head that no snapshot keeps."""
-        # Those from the floor on stay: what is kept can be checked again, and joined at.
-        oldest = self._floor or height - SNAPSHOTS_KEPT * STATE_INTERVAL
+        # Those from the floor on stay, and from what may become the floor: what is kept can be
+        # checked again, and joined at.
+        snapshots = height - SNAPSHOTS_KEPT * STATE_INTERVAL
+        oldest = self._floor or min([snapshots, *self.states()[:1]])
         self._db.execute(
             "DELETE FROM parameters WHERE height < ? AND (snapshot IS NULL OR snapshot < ?)",
             (height - PARAMETERS_KEPT, oldest),

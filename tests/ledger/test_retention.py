@@ -9,6 +9,7 @@ from edgenode.ledger.retention import ALL, STATES_SHOWN, Retention, least_kept
 from edgenode.ledger.store import MissingDataError
 from edgenode.ledger.transaction import STATE_INTERVAL
 from edgenode.ledger.verification import Checked, Fault, Verification
+from edgenode.storage import chain as chain_store
 from tests.ledger.builder import ALICE, BOB, CAROL, Bench, initial_parameters, make_genesis
 
 LEAST = least_kept(make_genesis())
@@ -157,6 +158,28 @@ def test_an_archive_keeps_all_and_shows_its_last_states():
     assert bench.store.states()[-1] == HEIGHT // STATE_INTERVAL * STATE_INTERVAL - 1
     bench.store.forget_states(bench.store.states()[-1])
     assert len(bench.store.states()) == 1
+
+
+def test_the_parameters_of_what_may_become_the_floor_are_there_however_far_below(monkeypatch):
+    monkeypatch.setattr(chain_store, "SNAPSHOTS_KEPT", 1)
+    bench = Bench(retention=Retention(blocks=LEAST))
+    bench.grow_final(HEIGHT, ALICE, BOB, CAROL)
+    settled(bench)
+    assert bench.chain.floor == FLOOR
+    assert faults(bench) == []
+    assert bench.chain.parameters_at(bench.chain.at(FLOOR + 3)) is not None
+
+
+def test_what_a_block_below_the_floor_lacked_is_lacking_no_more():
+    bench, other = Bench(retention=Retention(blocks=100)), Bench()
+    update, payload = other.update(BOB)
+    other.chain.add_payload(payload)
+    bench.chain.add_block(other.block(update, miner=BOB), 2**31)
+    assert bench.chain.lacks_payload(update.payload)
+    bench.grow_final(HEIGHT, ALICE, BOB, CAROL)
+    settled(bench)
+    assert bench.chain.floor == FLOOR
+    assert not bench.chain.lacks_payload(update.payload)
 
 
 def test_while_nothing_becomes_final_blocks_above_the_final_one_are_kept():
