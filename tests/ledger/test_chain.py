@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from edgenode.ledger import chain as chain_module
 from edgenode.ledger.accounts import accounts
 from edgenode.ledger.chain import Chain, MissingDataError
-from edgenode.ledger.headers import UnknownParentError
+from edgenode.ledger.headers import UnknownParentError, expected_target
 from edgenode.ledger.mempool import Mempool
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.store import PARAMETERS_KEPT
 from edgenode.ledger.transaction import STATE_INTERVAL, Update
 from edgenode.storage.chain import SqliteChainStore, StoreFullError
-from tests.ledger.builder import ALICE, BOB, CAROL, MALLORY, NOW, Bench, initial_parameters
+from tests.ledger.builder import ALICE, BOB, CAROL, MALLORY, NOW, Bench, initial_parameters, mined
 
 
 @pytest.fixture
@@ -151,6 +151,24 @@ def test_a_refusal_that_was_forgotten_is_made_again(bench, monkeypatch):
     assert bench.chain.head.height == 1
 
 
+def test_a_refused_block_is_remembered_longer_than_what_builds_on_it(bench, monkeypatch):
+    monkeypatch.setattr(chain_module, "REFUSED_REMEMBERED", 4)
+    bench.grow(1)
+    block = bench.sealed(bench.block(miner=MALLORY), MALLORY)
+    parent = bench.chain.add_block(block, NOW)
+    for height in range(16):
+        target = expected_target(bench.genesis, parent, bench.chain.tree.get)
+        time = parent.header.time + 90
+        root = height.to_bytes(32)
+        child = replace(
+            block.header, previous=parent.id, time=time, target=target, merkle_root=root
+        )
+        parent = bench.chain.add_header(mined(child), NOW)
+    bench.chain.advance()
+    with pytest.raises(Rejected, match="block_member"):
+        bench.chain.add_header(block.header, NOW)
+
+
 def test_a_branch_that_turns_out_invalid_leaves_the_head_where_it_was(bench):
     bench.grow(2)
     other = Bench()
@@ -238,6 +256,32 @@ def test_a_payload_that_changed_on_the_disk_damns_no_block_and_is_asked_for_agai
     bench.chain.add_payload(payload)
     bench.chain.advance()
     assert same_state(bench, other)
+
+
+def test_a_payload_that_changed_is_asked_for_again_by_a_block_that_left_the_chain(bench):
+    rival, third = Bench(), Bench()
+    update, payload = bench.update(ALICE, base=bench.genesis.id)
+    for branch in (bench, rival):
+        branch.chain.add_payload(payload)
+    left = bench.add(bench.block(update, miner=ALICE))
+    blocks = [rival.add(rival.block(update, miner=BOB)), rival.add(rival.block(miner=BOB))]
+    blocks += [third.add(third.block(miner=CAROL)) for _ in range(3)]
+    bench.store.add_payload(update.payload, payload[:-1] + b"\x7f")
+    for block in blocks:
+        bench.chain.add_block(block, NOW)
+        bench.chain.advance()
+    assert bench.chain.head == third.chain.head
+    again = Bench()
+    again.chain.add_payload(payload)
+    again.add(left)
+    for _ in range(3):
+        bench.chain.add_block(again.add(again.block(miner=ALICE)), NOW)
+    assert bench.chain.advance() == (None, [])
+    assert update in bench.chain.wanted(8).updates
+    bench.chain.add_payload(payload)
+    bench.chain.advance()
+    assert bench.chain.head == again.chain.head
+    assert same_state(bench, again)
 
 
 def test_wrong_genesis_parameters_are_an_error(bench):
