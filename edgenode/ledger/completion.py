@@ -122,14 +122,9 @@ class Completion:
         return (self._choice.changes, self._lacking.changes, *asked)
 
     def _find_best(self, candidates: Iterable[Entry], state: State) -> Entry | None:
-        best: Entry | None = None
         reached = dict.fromkeys(self._gap(tip).reached for tip in candidates)
-        for entry in sorted(reached, key=lambda entry: -entry.work):
-            if best is not None and entry.work <= best.work:
-                break
-            if self._choice.could_win(entry, state):
-                best = entry
-        return best
+        heaviest_first = sorted(reached, key=lambda entry: -entry.work)
+        return next((e for e in heaviest_first if self._choice.could_win(e, state)), None)
 
     def _find_wanted(self, tips: Iterable[Entry], limit: int) -> Wanted:
         lacking: dict[Entry, tuple[list[bytes], list[Update]]] = {}
