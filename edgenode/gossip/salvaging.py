@@ -18,8 +18,9 @@ from edgenode.storage.chain import SqliteChainStore
 
 log = logging.getLogger(__name__)
 
-PAYLOADS_AT_ONCE = 64
-"""Payloads taken over from a damaged store before the head moves on with what they complete."""
+TAKEN_AT_ONCE = 64
+"""Blocks with their payloads, or payloads, that are taken over from a damaged store before the head
+moves on with what they complete."""
 
 _END_OF_TIME = (1 << 32) - 1
 """Taken for the time now: no header is later. What is in the store was not from the future when it
@@ -53,8 +54,9 @@ class _Salvage:
     def run(self) -> None:
         self._headers()
         self._blocks()
+        self._payloads()
         self._state()
-        self._payloads_and_waiting()
+        self._waiting()
 
     def _headers(self) -> None:
         """What comes after a gap is in the blocks, or comes from the peers."""
@@ -66,8 +68,10 @@ class _Salvage:
 
     def _blocks(self) -> None:
         orphans: dict[bytes, list[Block]] = {}  # by parent: few, for blocks are stored as they come
-        for found in self._source.blocks():
+        for count, found in enumerate(self._source.blocks(), 1):
             self._on_step()
+            if count % TAKEN_AT_ONCE == 0:
+                self._advance()
             blocks = [found]
             while blocks:
                 block = blocks.pop()
@@ -81,6 +85,7 @@ class _Salvage:
                     )
                 else:
                     blocks += orphans.pop(block.id, [])
+                    self._payloads_of(block)
                     if (root := block.coinbase.state) is not None:
                         self._committing.append((root, block.id))
         if orphans:
@@ -89,9 +94,25 @@ class _Salvage:
                 extra={"file": self._file, "blocks": sum(map(len, orphans.values()))},
             )
 
-    def _state(self) -> None:
-        """Go on from the lowest legible state, where the blocks before it were not kept."""
+    def _payloads_of(self, block: Block) -> None:
+        """With them a long chain is validated as it is read, and not held in memory."""
+        for name in {update.payload for update in block.updates}:
+            if self._chain.lacks_payload(name) and (found := self._source.payload(name)):
+                self._chain.add_payload(found)
+
+    def _payloads(self) -> None:
+        """Those that no index leads to."""
+        if self._chain.payloads_lacking:
+            for count, payload in enumerate(self._source.payloads(), 1):
+                self._on_step()
+                if self._chain.lacks_payload(content_id(payload)):
+                    self._chain.add_payload(payload)
+                if count % TAKEN_AT_ONCE == 0:
+                    self._advance()
         self._advance()
+
+    def _state(self) -> None:
+        """Go on from the lowest legible state, where a block before it is not here."""
         rows = self._source.named("state")
         found = [
             (above, root)
@@ -111,6 +132,7 @@ class _Salvage:
                 )
                 continue
             self._chain.join_at(snapshot)
+            self._advance()
             return
 
     def _snapshot(
@@ -145,22 +167,20 @@ class _Salvage:
         records = read_state(raw, root)
         return Snapshot(entry, root, records, block.coinbase.models, tuple(parameters))
 
-    def _payloads_and_waiting(self) -> None:
+    def _waiting(self) -> None:
         waiting = list(self._source.waiting())
         named = {t.payload: t for t in waiting if isinstance(t, Update)}
-        for count, payload in enumerate(self._source.payloads()):
-            self._on_step()
-            name = content_id(payload)
-            if self._chain.lacks_payload(name):
-                self._chain.add_payload(payload)
-            if name in named:
-                self._store.add_waiting(named[name], payload)
-            if count % PAYLOADS_AT_ONCE == 0:
-                self._advance()
         for transaction in waiting:
             if not isinstance(transaction, Update):
                 self._store.add_waiting(transaction, None)
-        self._advance()
+            elif (payload := self._source.payload(transaction.payload)) is not None:
+                self._store.add_waiting(transaction, payload)
+                named.pop(transaction.payload, None)
+        if named:
+            for payload in self._source.payloads():
+                self._on_step()
+                if (update := named.get(content_id(payload))) is not None:
+                    self._store.add_waiting(update, payload)
 
     def _advance(self) -> None:
         """Move the head as far as it goes."""

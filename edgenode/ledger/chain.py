@@ -158,6 +158,11 @@ class Chain:
         """Whether a block that is here waits for this payload."""
         return payload_id in self._lacking
 
+    @property
+    def payloads_lacking(self) -> int:
+        """How many payloads blocks that are here wait for."""
+        return len(self._lacking)
+
     def invalid(self, block_id: bytes) -> Rejected | None:
         """Why a block was refused, if it was."""
         return self._invalid.get(block_id)

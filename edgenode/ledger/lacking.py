@@ -7,17 +7,22 @@ from edgenode.ledger.store import ChainStore
 
 
 class Lacking:
-    """Missing payloads, by the block that waits for them."""
+    """Missing payloads, by the block that waits for them, and the other way round."""
 
     def __init__(self, store: ChainStore) -> None:
         self._store = store
         self._of: dict[bytes, set[bytes]] = {}
+        self._waiting: dict[bytes, set[bytes]] = {}
         self.changes = 0
         """Blocks and payloads that came or went since the start."""
 
+    def __len__(self) -> int:
+        """How many payloads are missing."""
+        return len(self._waiting)
+
     def __contains__(self, payload_id: bytes) -> bool:
         """Whether some block waits for this payload."""
-        return any(payload_id in lacking for lacking in self._of.values())
+        return payload_id in self._waiting
 
     def of(self, block_id: bytes) -> set[bytes]:
         """The payloads that a stored block waits for."""
@@ -25,33 +30,41 @@ class Lacking:
 
     def is_complete(self, block_id: bytes) -> bool:
         """Whether a stored block waits for no payload."""
-        if self._of.get(block_id):
-            return False
-        self._of.pop(block_id, None)
-        return True
+        return block_id not in self._of
 
     def note(self, block: Block) -> None:
         """A block was stored."""
-        self.changes += 1
-        lacking = {u.payload for u in block.updates if not self._store.has_payload(u.payload)}
-        if lacking:
-            self._of[block.id] = lacking
+        self.forget(block.id)
+        for update in block.updates:
+            if not self._store.has_payload(update.payload):
+                self._put(block.id, update.payload)
 
     def read_again(self, refused: Container[bytes]) -> None:
         """Take it all from the store, without what refused blocks lack (by id)."""
         self.changes += 1
-        self._of = {}
+        self._of, self._waiting = {}, {}
         for block_id, payload in self._store.lacking():
             if block_id not in refused:
-                self._of.setdefault(block_id, set()).add(payload)
+                self._put(block_id, payload)
 
     def came(self, payload_id: bytes) -> None:
         """A payload is in the store now."""
         self.changes += 1
-        for lacking in self._of.values():
+        for block_id in self._waiting.pop(payload_id, ()):
+            lacking = self._of[block_id]
             lacking.discard(payload_id)
+            if not lacking:
+                del self._of[block_id]
 
     def forget(self, block_id: bytes) -> None:
         """A block was refused."""
         self.changes += 1
-        self._of.pop(block_id, None)
+        for payload_id in self._of.pop(block_id, ()):
+            waiting = self._waiting[payload_id]
+            waiting.discard(block_id)
+            if not waiting:
+                del self._waiting[payload_id]
+
+    def _put(self, block_id: bytes, payload_id: bytes) -> None:
+        self._of.setdefault(block_id, set()).add(payload_id)
+        self._waiting.setdefault(payload_id, set()).add(block_id)

@@ -78,8 +78,20 @@ class Legible:
                 if raw and len(raw) % HEADER_BYTES == 0:
                     yield raw
 
+    def payload(self, name: bytes) -> bytes | None:
+        """The payload with a content id, if its index still leads to it."""
+        if self._db is None:
+            return None
+        self._step()
+        try:
+            found = self._db.execute("SELECT raw FROM payload WHERE id = ?", (name,)).fetchone()
+        except sqlite3.DatabaseError:
+            return None
+        raw = found[0] if found else None
+        return raw if isinstance(raw, bytes) and content_id(raw) == name else None
+
     def payloads(self) -> Iterator[bytes]:
-        """The payloads that are still legible."""
+        """The payloads that are still legible, however they are found."""
         for _, raw in self._rows("payload"):
             yield raw
 

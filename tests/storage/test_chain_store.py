@@ -110,7 +110,7 @@ def test_a_truncated_file_is_noticed(bench, keep):
         SqliteChainStore(bench.path, bench.genesis.id)
 
 
-def open_again(bench, on_step=lambda: None):
+def open_again(bench, on_step=lambda: None, keep="recent"):
     """Start as the service does."""
     settings = GossipSettings(
         name="bed-1",
@@ -119,6 +119,7 @@ def open_again(bench, on_step=lambda: None):
         genesis=bench.path,
         ward_key=bench.path,
         member_key=bench.path,
+        keep=keep,
     )
     return open_chain(settings, bench.genesis, (initial_parameters(),), on_step)
 
