@@ -127,6 +127,7 @@ class GossipService:
         self._wake = asyncio.Event()
         self._failure: Exception | None = None
         self._damage: str | None = None
+        self._past_noted = False
         self._full_told = float("-inf")
         self._mends_at = time.monotonic() + MENDS_AFTER
         self._speaks_ipv6 = ":" in settings.sync[0]
@@ -160,6 +161,7 @@ class GossipService:
                 if self._damage is not None and time.monotonic() >= self._mends_at:
                     raise DamagedStoreError(f"{self._damage}; another start mends it")
                 on_turn()
+                self._look_at_past()
                 self.clock.look(time.clock_gettime(time.CLOCK_BOOTTIME))
                 self._guarded(lambda: self.node.tick(self._now()))
                 await self._sleep()
@@ -297,6 +299,14 @@ class GossipService:
         """A datagram came in on one of the sockets."""
         if self._guarded(lambda: self.node.receive(kind, source, data, self._now())):
             self._wake.set()
+
+    def _look_at_past(self) -> None:
+        """Have the next start validate an archive's past, once all of it is here."""
+        chain = self.chain
+        if not self._past_noted and chain.keeps_all and chain.floor and chain.past.is_whole:
+            self._past_noted = True
+            log.warning("the blocks below are here again", extra={"height": chain.floor})
+            self.note_damage(f"the blocks below height {chain.floor} are not validated")
 
     def fail(self, error: Exception) -> None:
         """End the service with this error; its successor mends what is damaged."""

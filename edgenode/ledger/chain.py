@@ -21,6 +21,7 @@ from edgenode.ledger.joining import Snapshot
 from edgenode.ledger.kept_parameters import KeptParameters
 from edgenode.ledger.lacking import Lacking
 from edgenode.ledger.last_final import higher, known_final
+from edgenode.ledger.past import Past
 from edgenode.ledger.records import Overlay, encode_records
 from edgenode.ledger.retention import Retention, let_go
 from edgenode.ledger.rules import Rejected, Rule
@@ -123,6 +124,7 @@ class Chain:
             has_block=self._has_block,
             updates=self._updates_ahead,
         )
+        self.past = Past(store, self._lacking, self.at)
         self._note_lacking_beside()
         self.state = self._state_at_head()
         self.final = known_final(store.final(), self._active, self.state.records)
@@ -192,7 +194,8 @@ class Chain:
     def beside(self, depth: int) -> list[Block]:
         """Legible blocks beside the chain, up to `depth` below the head; parents first."""
         names = self._store.beside(max(0, self.head.height - depth))
-        stored = (self.served.block(name) for name in names if name not in self._invalid)
+        entries = (self.tree.get(name) for name in names if name not in self._invalid)
+        stored = (self.served.block(e.id) for e in entries if e and not self._is_past(e))
         return [block for block in stored if block is not None]
 
     def parameters_at(self, entry: Entry, longest: int | None = None) -> tuple[Fixed, ...]:
@@ -258,9 +261,11 @@ class Chain:
             return entry
         # Proof of work comes before signatures, which cost more to check than to forge. A bad
         # signature or transaction list may be the courier's, so it damns no header.
-        self.check_header(block.header, now)
+        if entry is None or not self._is_past(entry):
+            self.check_header(block.header, now)
         check_form(self.genesis, block)
-        entry = self._intake.take(block.header, now)
+        if entry is None or not self._is_past(entry):
+            entry = self._intake.take(block.header, now)
         self._store.add_block(block, entry.height)
         self._lacking.note(block)
         return entry
@@ -348,6 +353,10 @@ class Chain:
         if head is None:
             raise MissingDataError("the header of the head is not in the store")
         return head
+
+    def _is_past(self, entry: Entry) -> bool:
+        """Whether an entry belongs to the chain below the floor."""
+        return entry.height < self.floor and self.is_active(entry)
 
     def _has_block(self, entry: Entry) -> bool:
         return entry.height == 0 or self._store.has_block(entry.id)

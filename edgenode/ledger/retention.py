@@ -91,7 +91,7 @@ def let_go(
     """
     kept = STATE_INTERVAL + (retention.blocks or 0)
     store.forget_states(head - max(STATES_SHOWN * STATE_INTERVAL, kept))
-    if store.drop_below_floor(LET_GO_AT_ONCE):
+    if retention.blocks is not None and store.drop_below_floor(LET_GO_AT_ONCE):
         return True
     current = store.floor()
     floor = retention.floor(

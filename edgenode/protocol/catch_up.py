@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from edgenode.ledger.block import BLOCK_BYTES_LIMIT, Block
 from edgenode.ledger.chain import Chain
+from edgenode.ledger.completion import Wanted
 from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.header_intake import TakenHeaders
 from edgenode.ledger.headers import Entry, UnknownParentError
@@ -31,6 +32,9 @@ PULLS_AHEAD = 16
 
 CLAIMS_AHEAD = PULLS_AHEAD // 2
 """Heads that peers claim to have whose branches are pulled before others."""
+
+PAST_AHEAD = 4
+"""Blocks and payloads asked for at a time of what an archive lacks below its floor."""
 
 BARREN_TIME = 5.0
 """Seconds before a peer is asked again that had no headers to show."""
@@ -267,15 +271,22 @@ class CatchUp:
             sessions.append(peer.session)
             self._chain.promise(peer.tip.head, peer.tip.justified)
         lacking = self._chain.wanted(PULLS_AHEAD, self._claimed(peers))
-        wanted: set[Object] = set()
-        for block_id in lacking.blocks:
-            self._pulls.want(ObjectKind.BLOCK, block_id, None, BLOCK_BYTES_LIMIT, sessions)
-            wanted.add((ObjectKind.BLOCK, block_id))
-        for update in lacking.updates:
-            length = update.payload_length
-            self._pulls.want(ObjectKind.PAYLOAD, update.payload, length, length, sessions)
-            wanted.add((ObjectKind.PAYLOAD, update.payload))
+        wanted = self._pull(lacking, sessions, urgent=True)
+        if self._chain.keeps_all and not self._chain.past.is_whole:
+            wanted |= self._pull(self._chain.past.wanted(PAST_AHEAD), sessions, urgent=False)
         return wanted
+
+    def _pull(self, lacking: Wanted, sessions: list[int], *, urgent: bool) -> set[Object]:
+        objects: set[Object] = set()
+        for block_id in lacking.blocks:
+            block = (ObjectKind.BLOCK, block_id)
+            self._pulls.want(*block, None, BLOCK_BYTES_LIMIT, sessions, urgent=urgent)
+            objects.add(block)
+        for update in lacking.updates:
+            length, payload = update.payload_length, (ObjectKind.PAYLOAD, update.payload)
+            self._pulls.want(*payload, length, length, sessions, urgent=urgent)
+            objects.add(payload)
+        return objects
 
     def _claimed(self, peers: Iterable[Peer]) -> list[Entry]:
         """What peers say that they have, of what might be better, heaviest first.

@@ -71,7 +71,7 @@ class LiveNode:
 
 
 @contextmanager
-def live_node(directory, genesis, key=ALICE, clocks=None, parameters=None):
+def live_node(directory, genesis, key=ALICE, clocks=None, parameters=None, keep="recent"):
     """Run a node for as long as the block lasts.
 
     Args:
@@ -80,6 +80,7 @@ def live_node(directory, genesis, key=ALICE, clocks=None, parameters=None):
         key: The member's.
         clocks: Reads the clocks of a box that wants a synchronised one; None for any clock.
         parameters: Those of genesis; None for the builder's.
+        keep: As in its settings.
     """
     sync, broadcast = free_ports(2)
     settings = GossipSettings(
@@ -91,6 +92,7 @@ def live_node(directory, genesis, key=ALICE, clocks=None, parameters=None):
         member_key=directory / "member.key",
         sync=("127.0.0.1", sync),
         broadcast=("127.0.0.1", broadcast),
+        keep=keep,
     )
     loop = asyncio.new_event_loop()
     ready = threading.Event()
@@ -99,7 +101,8 @@ def live_node(directory, genesis, key=ALICE, clocks=None, parameters=None):
 
     async def serve():
         store = SqliteChainStore(directory / "chain.db", genesis.id)
-        chain = Chain(genesis, parameters or (initial_parameters(),), store)
+        retention = settings.retention(disk_bytes=10**9)
+        chain = Chain(genesis, parameters or (initial_parameters(),), store, retention)
         clock = None
         if clocks is not None:
             clock = ClockWatch(

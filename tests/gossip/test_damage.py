@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from edgenode.gossip import service
+from edgenode.ledger.transaction import STATE_INTERVAL
 from edgenode.storage.chain import (
     AlteredRecordError,
     DamagedStoreError,
@@ -19,6 +20,7 @@ from edgenode.storage.format_check import check_chain_store
 from tests.gossip.node import live_node
 from tests.ledger.builder import make_genesis
 from tests.mining.stratum_tcp import until
+from tests.storage.test_chain_store import StoredBench, open_again
 
 
 @pytest.mark.parametrize("error", [DamagedStoreError, AlteredRecordError])
@@ -75,6 +77,25 @@ def test_a_service_that_cannot_note_damage_goes_on_until_it_can(tmp_path, monkey
         node.service.note_damage("payload 00ab changed on the disk")
         until(node.running.done)
     assert "payload 00ab" in check_chain_store(tmp_path / "chain.db")
+
+
+def test_an_archive_that_has_its_past_again_has_the_next_start_validate_it(tmp_path):
+    bench = StoredBench(tmp_path / "chain.db")
+    bench.grow(STATE_INTERVAL + 10)
+    bench.store.raise_floor(STATE_INTERVAL - 1)
+    lost = bench.chain.block(bench.chain.at(40).id)
+    bench.store._db.execute("DELETE FROM block WHERE id = ?", (lost.id,))
+    bench.store.close()
+    with live_node(tmp_path, bench.genesis, keep="all") as node:
+        assert node.mine()[0] == 201
+        assert check_chain_store(tmp_path / "chain.db") == ""
+        node.run_inside(lambda: node.service.chain.add_block(lost, 2**31))
+        assert node.mine()[0] == 201
+        until(lambda: damage_note(tmp_path / "chain.db").exists())
+    assert "the blocks below height 127 are not validated" in check_chain_store(bench.path)
+    chain, store = open_again(bench, keep="all")
+    assert (chain.floor, chain.head.height) == (0, STATE_INTERVAL + 12)
+    store.close()
 
 
 def test_a_block_whose_signature_the_disk_has_altered_is_not_given_out(tmp_path):

@@ -260,7 +260,7 @@ def give(source, bench, *heights):
 
 
 def test_the_chain_that_was_joined_comes_to_the_same_state():
-    source, joiner = Bench(), Bench()
+    source, joiner = Bench(), Bench(retention=Retention(blocks=100))
     source.grow_final(2 * STATE_INTERVAL + 9, ALICE, BOB, CAROL)
     joiner.round(BOB, miner=BOB)  # a chain of its own, which it leaves
     lost = joiner.chain.head

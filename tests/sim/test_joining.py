@@ -151,6 +151,31 @@ def test_an_archive_takes_every_block_and_needs_another_archive_for_it(past, tmp
     assert ward.late.running.chain.block(ward.late.running.chain.at(1).id) is not None
 
 
+def test_a_box_that_became_an_archive_takes_what_it_had_let_go_from_another(past, tmp_path):
+    ward = OldWard()
+    ward.give(past, tmp_path, 0, 1)
+    before = ward.boxes[1].running.chain
+    ward.retentions = {1: ALL}
+    ward.switch_off(ward.boxes[1])
+    ward.switch_on(ward.boxes[1])
+    chain = ward.boxes[1].running.chain
+    assert chain.floor == before.floor > 0
+    ward.run(120)
+    assert not chain.past.is_whole
+    ward.archives = {2}
+    ward.give(past, tmp_path, 2)
+    ward.mine_now(ward.boxes[0])
+    assert ward.run_until(lambda: chain.past.is_whole, 1200)
+    assert chain.head == ward.boxes[0].running.chain.head, "and goes on meanwhile"
+    for height in range(1, chain.floor):
+        block = past.chain.block(past.chain.at(height).id)
+        assert chain.block(block.id) == block
+        assert all(chain.payload(u.payload) is not None for u in block.updates)
+    ward.mine_now(ward.boxes[0])
+    ward.run(10)
+    assert chain.past.is_whole, "and lets nothing go again"
+
+
 def test_without_a_quorum_behind_a_state_every_block_is_checked(tmp_path):
     ward = OldWard()
     waiting = Past(tmp_path / "waiting.db", ward)

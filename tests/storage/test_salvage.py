@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgenode.gossip.start_up import noting_damage
+from edgenode.ledger.completion import Wanted
 from edgenode.ledger.hashes import content_id
 from edgenode.ledger.retention import Retention
 from edgenode.ledger.store import MissingDataError
@@ -349,6 +350,78 @@ def test_each_kept_object_is_read_once_to_find_the_lowest_state(tmp_path, monkey
     chain, store = open_again(bench)
     assert (chain.floor, chain.head.id) == (heights[3], bench.chain.head.id)
     assert scans == ["state", "parameters"]
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory):
+    """An archive with states, and many updates."""
+    bench = StoredBench(tmp_path_factory.mktemp("archived") / "chain.db")
+    bench.grow_final(300, ALICE, BOB, CAROL)
+    assert bench.store.states() == [127, 255]
+    bench.store.settle()
+    return bench
+
+
+def copied(archived, tmp_path):
+    shutil.copy(archived.path, tmp_path / "chain.db")
+    bench = StoredBench(tmp_path / "chain.db")
+    bench.store.note_damage("as a test says")
+    return bench
+
+
+def test_an_archive_that_lost_no_block_is_validated_from_genesis_on(archived, tmp_path):
+    bench = copied(archived, tmp_path)
+    bench.store.close()
+    chain, store = open_again(bench, keep="all")
+    assert (chain.floor, chain.head.id) == (0, archived.chain.head.id)
+    assert store.states() == [127, 255]
+    store.close()
+
+
+def test_payloads_that_no_index_leads_to_are_found_all_the_same(archived, tmp_path):
+    bench = copied(archived, tmp_path)
+    leaves = pages(bench.store, "sqlite_autoindex_payload_1")
+    update, payload = bench.update(BOB, delta=11)
+    bench.store.add_waiting(update, payload)
+    bench.store.settle()
+    bench.store.close()
+    for page in leaves:
+        overwrite(bench.path, page)
+    chain, store = open_again(bench, keep="all")
+    assert (chain.floor, chain.head.id) == (0, archived.chain.head.id)
+    assert [waiting.id for waiting in store.waiting()] == [update.id]
+    store.close()
+
+
+def test_an_archive_that_lost_a_block_goes_on_and_has_it_from_others(archived, tmp_path):
+    bench = copied(archived, tmp_path)
+    lost = bench.chain.at(40).id
+    update = bench.chain.block(bench.chain.at(42).id).updates[0]
+    bench.store._db.execute("DELETE FROM block WHERE id = ?", (lost,))
+    bench.store._db.execute("DELETE FROM payload WHERE id = ?", (update.payload,))
+    bench.store.close()
+    chain, store = open_again(bench, keep="all")
+    assert (chain.floor, chain.head.id) == (127, archived.chain.head.id)
+    for _ in range(20):
+        chain.let_go()
+    wanted = chain.past.wanted(4)
+    assert (wanted.blocks, wanted.updates) == ((lost,), (update,))
+    assert not chain.past.is_whole
+    chain.add_block(archived.chain.block(lost), NOW)
+    wanted = chain.past.wanted(4)
+    # What only the lost block named went with it.
+    assert wanted.updates == (*archived.chain.block(lost).updates, update)
+    for update in wanted.updates:
+        assert chain.lacks_payload(update.payload)
+        chain.add_payload(archived.chain.payload(update.payload))
+    assert chain.advance() == (None, [])
+    assert chain.past.wanted(4) == Wanted((), ())
+    assert chain.past.is_whole
+    store.note_damage("its past is to be validated")
+    store.close()
+    chain, store = open_again(bench, keep="all")
+    assert (chain.floor, chain.head.id) == (0, archived.chain.head.id)
     store.close()
 
 
