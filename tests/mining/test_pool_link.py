@@ -19,10 +19,12 @@ class Box:
     def __init__(self, pools, worker):
         self.told = queue.SimpleQueue()
         self.searchers = Searchers(1, 1.0, self.submit)
+        self.link = None
         self.link = PoolLink(pools, worker, self.on_work)
 
     def submit(self, found):
-        return self.link.submit(found)
+        # The link may have given work before it is known here; the search goes on.
+        return self.link is not None and self.link.submit(found)
 
     def on_work(self, work):
         self.told.put(work)

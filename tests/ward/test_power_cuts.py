@@ -134,11 +134,14 @@ def test_a_box_that_was_off_for_thirty_blocks_catches_up_and_takes_part(ward):
     program = Program(sleeper, next(_seeds))
 
     def taken_part():
+        """What it says of all its updates, once one is counted there and elsewhere."""
         program.submit()
-        return [u for u in program.acknowledged if counted(awake[0], u)]
+        if not any(counted(awake[0], update) for update in program.acknowledged):
+            return None
+        fates = [fate(ward, sleeper, *each) for each in program.acknowledged.items()]
+        return fates if Fate.COUNTED in fates else None
 
-    until(taken_part, "an update of the sleeper to be counted", pause=0.5)
-    fates = [fate(ward, sleeper, *each) for each in program.acknowledged.items()]
+    fates = until(taken_part, "an update of the sleeper to be counted", pause=0.5)
     before = set(fates[: fates.index(Fate.COUNTED)])
     assert before <= {Fate.BASE_UNKNOWN, Fate.BASE_STALE}, fates
     agreed(ward)
