@@ -261,11 +261,11 @@ class Chain:
             return entry
         # Proof of work comes before signatures, which cost more to check than to forge. A bad
         # signature or transaction list may be the courier's, so it damns no header.
-        if entry is None or not self._is_past(entry):
+        past = entry if entry is not None and self._is_past(entry) else None
+        if past is None:
             self.check_header(block.header, now)
         check_form(self.genesis, block)
-        if entry is None or not self._is_past(entry):
-            entry = self._intake.take(block.header, now)
+        entry = past or self._intake.take(block.header, now)
         self._store.add_block(block, entry.height)
         self._lacking.note(block)
         return entry
