@@ -50,21 +50,22 @@ class Lacking:
     def came(self, payload_id: bytes) -> None:
         """A payload is in the store now."""
         self.changes += 1
-        for block_id in self._waiting.pop(payload_id, ()):
-            lacking = self._of[block_id]
-            lacking.discard(payload_id)
-            if not lacking:
-                del self._of[block_id]
+        _unlink(payload_id, self._waiting, self._of)
 
     def forget(self, block_id: bytes) -> None:
         """A block was refused."""
         self.changes += 1
-        for payload_id in self._of.pop(block_id, ()):
-            waiting = self._waiting[payload_id]
-            waiting.discard(block_id)
-            if not waiting:
-                del self._waiting[payload_id]
+        _unlink(block_id, self._of, self._waiting)
 
     def _put(self, block_id: bytes, payload_id: bytes) -> None:
         self._of.setdefault(block_id, set()).add(payload_id)
         self._waiting.setdefault(payload_id, set()).add(block_id)
+
+
+def _unlink(name: bytes, there: dict[bytes, set[bytes]], back: dict[bytes, set[bytes]]) -> None:
+    """Take a name out of both directions; nothing stays that is linked to nothing."""
+    for other in there.pop(name, ()):
+        linked = back[other]
+        linked.discard(name)
+        if not linked:
+            del back[other]
