@@ -7,6 +7,7 @@
 
 #include "header_run_python.h"
 #include "kernels.h"
+#include "range_coder_python.h"
 #include "weighted_mean_python.h"
 #include "whole_number.h"
 
@@ -115,6 +116,7 @@ PyMODINIT_FUNC PyInit__kernels(void)
     PyObject *module = PyModule_Create(&MODULE);
     if (module != NULL
         && (PyModule_AddFunctions(module, EDGENODE_HEADER_RUN_METHODS) < 0
+            || PyModule_AddFunctions(module, EDGENODE_RANGE_CODER_METHODS) < 0
             || PyModule_AddFunctions(module, EDGENODE_WEIGHTED_MEAN_METHODS) < 0))
         Py_CLEAR(module);
     return module;

@@ -71,3 +71,16 @@ def move_by_mean(
     The quotient is rounded half to even, the result saturated to 32 bits. Raises ValueError: the
     lengths differ, or the weight is not 1 to 2³¹ - 1.
     """
+
+def range_encode(numbers: NDArray[np.int32], steps: int, room: int, /) -> bytes | None:
+    """Numbers of shape (n,) in at most `room` bytes, mostly small ones in few.
+
+    `steps`, 1 to 5, is how many decisions tell the length of a magnitude, which has up to
+    2^steps - 1 bits. None where a number is longer, or the bytes do not suffice. Raises ValueError.
+    """
+
+def range_decode(coded: bytes | memoryview, steps: int, numbers: NDArray[np.int32], /) -> bool:
+    """Write the numbers, shape (n,), whose code this is; False where it is no code of so many.
+
+    The numbers are undefined then. Raises ValueError.
+    """
