@@ -10,7 +10,9 @@ from struct import pack
 
 import numpy as np
 
+from edgenode.learning.quantization import Quantized
 from edgenode.learning.update_codec import Codec, encode
+from edgenode.learning.update_codec import pack as pack_payload
 from edgenode.ledger.block import Block
 from edgenode.ledger.enrolment import Enrolment, Revocation
 from edgenode.ledger.genesis import Authority
@@ -256,7 +258,14 @@ def change_file() -> Seeds:
 def update_codec() -> Seeds:
     """Seeds for fuzz.update_codec: the number of parameters, then a payload."""
     delta = np.arange(PARAMETERS, dtype=np.int32) * -1000
+    many = np.round(np.sin(np.arange(250.0)) ** 9 * 3e6).astype(np.int32)
+    dense = pack_payload(Quantized(np.ones(40, np.int32), 0), Codec.TOP5)
     return {
+        **{f"many-{codec.name.lower()}": bytes([250]) + encode(many, codec) for codec in Codec},
+        "refused-dense": bytes([40]) + dense,
+        "refused-shift": bytes([PARAMETERS])
+        + pack_payload(Quantized(delta // 1000, 29), Codec.INT8),
+        "refused-byte": bytes([250]) + encode(many, Codec.INT4) + b"\0",
         "twelve": bytes([PARAMETERS]) + encode(delta, Codec.INT32),
         "extremes": b"\2" + encode(np.array([-(2**31), 2**31 - 1], np.int32), Codec.INT32),
         "none": b"\0\1",

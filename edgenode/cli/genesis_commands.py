@@ -19,6 +19,7 @@ from edgenode.cli.new_genesis import (
 from edgenode.cli.output import print_fields, print_json, print_table
 from edgenode.cli.parameter_types import FILE, named_key
 from edgenode.cli.session import Session, pass_session
+from edgenode.learning.update_codec import Codec
 from edgenode.ledger.genesis import Authority, Genesis, GenesisError, Member
 from edgenode.ledger.genesis_file import format_genesis
 from edgenode.ledger.hashes import display
@@ -66,6 +67,9 @@ def genesis() -> None:
     show_default=True,
     help="Hashes per second of all miners together; it sets the first target.",
 )
+@click.option("--codec", type=click.Choice([codec.name.lower() for codec in Codec]),
+              default=Codec.INT32.name.lower(), show_default=True,
+              help="How client updates are coded (docs/ledger.md).")  # fmt: skip
 @click.option("--half-life", type=int, help="Seconds behind that double the target.")
 @click.option("--examples-cap", type=int, default=DEFAULT_EXAMPLES_CAP, show_default=True,
               help="Examples that one update may claim.")  # fmt: skip
@@ -87,6 +91,7 @@ def create(
     models: tuple[str, ...],
     spacing: int,
     hash_rate: float,
+    codec: str,
     half_life: int | None,
     examples_cap: int,
     min_spacing: int,
@@ -104,6 +109,7 @@ def create(
             models=models,
             spacing=spacing,
             hash_rate=hash_rate,
+            codec=Codec[codec.upper()],
             half_life=half_life,
             examples_cap=examples_cap,
             min_spacing=min_spacing,

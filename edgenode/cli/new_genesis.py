@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgenode.learning.aggregation import AggregationRule
 from edgenode.learning.fixed_point import to_bytes
@@ -74,6 +75,7 @@ def new_genesis(
     models: Sequence[str],
     spacing: int = DEFAULT_SPACING,
     hash_rate: float = DEFAULT_HASH_RATE,
+    codec: Codec = Codec.INT32,
     half_life: int | None = None,
     examples_cap: int = DEFAULT_EXAMPLES_CAP,
     min_spacing: int = 0,
@@ -89,6 +91,7 @@ def new_genesis(
         models: Names of tasks of this release.
         spacing: Seconds between blocks.
         hash_rate: Hashes per second that all miners of the ward make together.
+        codec: How the updates of all models are coded.
         half_life: Seconds behind schedule that double the target; None for 21⅓ spacings.
         examples_cap: Examples that one update may claim.
         min_spacing: Seconds after a block in which the ward's miners rest.
@@ -124,7 +127,7 @@ def new_genesis(
         discounts=_DISCOUNTS,
         checkpoint_interval=_CHECKPOINT_INTERVAL,
         endorsements_per_block=_ENDORSEMENTS_PER_BLOCK,
-        models=tuple(model_of_task(model) for model in models),
+        models=tuple(replace(model_of_task(model), codec=codec) for model in models),
         members=tuple(members),
         authorities=tuple(authorities),
         authority_quorum=(

@@ -21,6 +21,7 @@ from edgenode.gossip.clock_watch import FILE_NAME, ClockWatch
 from edgenode.gossip.settings import GossipSettings
 from edgenode.gossip.work_board import WorkBoard, WorkBoards
 from edgenode.learning import update_codec
+from edgenode.learning.error_feedback import ErrorFeedback
 from edgenode.learning.fixed_point import to_fixed
 from edgenode.ledger.block import Block
 from edgenode.ledger.chain import Chain
@@ -121,6 +122,7 @@ class GossipService:
         self._work = WorkBoards(
             lambda shared: self.node.template(member_key.public, self._now(), shared)
         )
+        self._feedback: dict[int, ErrorFeedback] = {}
         self._reports: dict[str, tuple[ServiceReport, float]] = {}
         self._transports: dict[Socket, asyncio.DatagramTransport] = {}
         self._changed = asyncio.Condition()
@@ -258,7 +260,8 @@ class GossipService:
             raise
         current = self.chain.parameters_at(base)[index]
         delta = update_codec.difference(to_fixed(values, model.scale_bits), current)
-        payload = update_codec.encode(delta, model.codec)
+        feedback = self._feedback.setdefault(index, ErrorFeedback(model.codec))
+        payload = feedback.encode(base_id, delta)
         update = Update(
             model=index,
             member=self.member_key.public,
@@ -272,6 +275,7 @@ class GossipService:
             self.node.submit_update(update, payload, self._now())
         finally:
             self._flush()
+        feedback.sent()
         return update
 
     def submit(self, transaction: Transfer | Enrolment | Revocation) -> None:

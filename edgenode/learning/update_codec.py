@@ -1,15 +1,25 @@
-"""Payload coding of a client update: the parameter differences Δ, exactly as integers.
+"""Payload coding of a client update: the parameter differences Δ as integers.
 
-A payload is one byte that names the codec, then the codec's own bytes. A codec decodes to
-exactly one vector, and each vector has exactly one coding, so a payload cannot be altered
-without altering what it means.
+A payload is one byte that names the codec, then the codec's own bytes. `int32` has 4 bytes for each
+difference. The others are small numbers, which one shift makes differences again, written by an
+adaptive range coder (edgenode/native/range_coder.c): what it costs to say a number depends on how
+usual it is. A payload of theirs codes exactly one pair of numbers and shift, and each pair has
+exactly one coding. How a box comes to its numbers is in quantization.py.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from edgenode.learning.fixed_point import Fixed, saturated
+from edgenode.learning.quantization import Exact, Quantized, largest, quantize
+from edgenode.native import _kernels
+
+SHIFT_OFFSET = 1
+CODE_OFFSET = 2
+CODE_BYTES_MIN = 4
+"""What a range code has at least: that of no number."""
 
 
 class Codec(IntEnum):
@@ -17,6 +27,65 @@ class Codec(IntEnum):
 
     INT32 = 1
     """Little-endian int32 for each parameter, in order."""
+
+    EXACT = 2
+    """The same differences by the range coder."""
+
+    INT8 = 3
+    """Numbers of 8 bits."""
+
+    INT4 = 4
+    """Numbers of 4 bits."""
+
+    TOP5 = 5
+    """Numbers of 8 bits, of which one in twenty may be other than 0."""
+
+    TOP1 = 6
+    """Numbers of 8 bits, of which one in a hundred may be other than 0."""
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether a difference may come out as another than went in."""
+        return self not in {Codec.INT32, Codec.EXACT}
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What a codec's numbers are: `bits` each, at most one in `sparsity` of them other than 0.
+
+    `eighths` of a byte for each parameter, and 16 bytes, are the longest payload: several times
+    what trained updates take, so that a ward's traffic is bounded whatever a member sends.
+    """
+
+    bits: int
+    eighths: int
+    sparsity: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Decisions that the range coder takes for the length of a number."""
+        return self.bits.bit_length() - 1
+
+    @property
+    def shift_limit(self) -> int:
+        """The largest shift with which no number leaves 32 bits."""
+        return 32 - self.bits
+
+    def kept(self, count: int) -> int:
+        """How many of `count` numbers may be other than 0."""
+        return -(-count // self.sparsity)
+
+
+_FORMS = {
+    Codec.EXACT: _Form(bits=32, eighths=32),
+    Codec.INT8: _Form(bits=8, eighths=12),
+    Codec.INT4: _Form(bits=4, eighths=6),
+    Codec.TOP5: _Form(bits=8, eighths=2, sparsity=20),
+    Codec.TOP1: _Form(bits=8, eighths=1, sparsity=100),
+}
+
+LENGTH_RESERVE = 16
+"""Bytes of a payload beside those for its parameters: few of them fill no code."""
 
 
 class CodingError(ValueError):
@@ -28,29 +97,87 @@ def difference(new: Fixed, base: Fixed) -> Fixed:
     return saturated(new.astype(np.int64) - base)
 
 
-def encoded_length(count: int, codec: Codec) -> int:
-    """The length in bytes of every payload of a model with `count` parameters."""
-    match codec:
-        case Codec.INT32:
-            return 1 + 4 * count
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """The lengths in bytes that payloads may have, from `least` to `most`."""
+
+    least: int
+    most: int
+
+    def __contains__(self, length: int) -> bool:
+        return self.least <= length <= self.most
+
+    def __str__(self) -> str:
+        return f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
 
 
-def encode(delta: Fixed, codec: Codec) -> bytes:
-    """Code the differences, shape (n,)."""
-    match codec:
-        case Codec.INT32:
-            return bytes([codec]) + delta.astype("<i4", copy=False).tobytes()
+def payload_lengths(count: int, codec: Codec) -> Lengths:
+    """What a payload of a model with `count` parameters may have."""
+    if codec is Codec.INT32:
+        return Lengths(1 + 4 * count, 1 + 4 * count)
+    most = LENGTH_RESERVE + -(-count * _FORMS[codec].eighths // 8)
+    return Lengths(CODE_OFFSET + CODE_BYTES_MIN, most)
+
+
+def encode(delta: Fixed | Exact, codec: Codec) -> bytes:
+    """Code differences, shape (n,), as exactly as the codec allows.
+
+    Raises:
+        CodingError: a longer payload would be needed than the codec allows; what training makes
+            is far from it.
+    """
+    if codec is Codec.INT32:
+        return bytes([codec]) + saturated(delta).astype("<i4", copy=False).tobytes()
+    form = _FORMS[codec]
+    wanted = largest(delta.astype(np.int64), form.kept(len(delta)))
+    furthest = int(np.abs(wanted).max(initial=0))
+    shift = min(form.shift_limit, max(0, furthest.bit_length() - (form.bits - 1)))
+    return pack(quantize(wanted, shift, form.bits), codec)
+
+
+def pack(quantized: Quantized, codec: Codec) -> bytes:
+    """The payload of a codec other than `int32`; raises CodingError where it would be too long."""
+    form = _FORMS[codec]
+    numbers = np.ascontiguousarray(quantized.numbers, np.int32)
+    lengths = payload_lengths(len(numbers), codec)
+    code = _kernels.range_encode(numbers, form.steps, lengths.most - CODE_OFFSET)
+    if code is None:
+        raise CodingError(f"no payload of {codec.name} with {lengths} bytes says this")
+    return bytes([codec, quantized.shift]) + code
 
 
 def decode(payload: bytes, count: int, codec: Codec) -> Fixed:
-    """The differences, shape (count,), that a payload codes; read-only, in the payload's memory.
+    """The differences, shape (count,), that a payload codes; of `int32` in its memory, read-only.
 
     Raises:
-        CodingError: the payload names another codec or has another length.
+        CodingError: the payload names another codec, has a wrong length, or codes no differences.
     """
-    expected = encoded_length(count, codec)
-    if len(payload) != expected:
-        raise CodingError(f"payload of {len(payload)} bytes, not {expected}")
+    if codec is not Codec.INT32:
+        quantized = unpack(payload, count, codec)
+        return quantized.numbers << quantized.shift
+    _check(payload, count, codec)
+    return np.frombuffer(payload, dtype="<i4", offset=1).astype(np.int32, copy=False)
+
+
+def unpack(payload: bytes, count: int, codec: Codec) -> Quantized:
+    """The numbers, shape (count,), and shift of a codec other than `int32`; raises as `decode`."""
+    _check(payload, count, codec)
+    form = _FORMS[codec]
+    shift = payload[SHIFT_OFFSET]
+    if shift > form.shift_limit:
+        raise CodingError(f"shift of {shift}; {codec.name} has at most {form.shift_limit}")
+    numbers = np.empty(count, np.int32)
+    if not _kernels.range_decode(memoryview(payload)[CODE_OFFSET:], form.steps, numbers):
+        raise CodingError(f"the bytes are no code of {count} numbers")
+    others = np.count_nonzero(numbers) if form.sparsity > 1 else 0
+    if others > form.kept(count):
+        raise CodingError(f"{others} numbers other than 0, of {count}; {codec.name} has fewer")
+    return Quantized(numbers, shift)
+
+
+def _check(payload: bytes, count: int, codec: Codec) -> None:
+    lengths = payload_lengths(count, codec)
+    if len(payload) not in lengths:
+        raise CodingError(f"payload of {len(payload)} bytes, not {lengths}")
     if payload[0] != codec:
         raise CodingError(f"payload names codec {payload[0]}, not {int(codec)} ({codec.name})")
-    return np.frombuffer(payload, dtype="<i4", offset=1).astype(np.int32, copy=False)

@@ -108,10 +108,10 @@ def check_update(genesis: Genesis, update: Update) -> Model:
             Rule.UPDATE_EXAMPLES,
             f"{update.examples} examples; an update may claim 1 to {genesis.examples_cap}",
         )
-    expected = update_codec.encoded_length(model.parameters, model.codec)
-    if update.payload_length != expected:
+    lengths = update_codec.payload_lengths(model.parameters, model.codec)
+    if update.payload_length not in lengths:
         raise Rejected(
-            Rule.PAYLOAD_LENGTH, f"payload of {update.payload_length} bytes, not {expected}"
+            Rule.PAYLOAD_LENGTH, f"payload of {update.payload_length} bytes, not {lengths}"
         )
     if not update.is_signed(genesis.id):
         raise Rejected(Rule.UPDATE_SIGNATURE, "the signature is not the member's")

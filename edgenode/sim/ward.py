@@ -46,6 +46,7 @@ class Conditions:
     spacing: float = 90.0
     training: float = 10.0
     parameters: int = 2000
+    codec: Codec = Codec.INT32
     share_window: int = 1
     """Blocks among which no member makes more than its share; 1: nobody is held up."""
     share_rest: int = 1200
@@ -162,7 +163,7 @@ class Ward:
     def update(self, box: Box, base: bytes) -> tuple[Update, bytes]:
         """A box's update on a block, with random differences as its payload."""
         delta = self._vectors.integers(-(2**20), 2**20, self.conditions.parameters, dtype=np.int32)
-        payload = update_codec.encode(delta, Codec.INT32)
+        payload = update_codec.encode(delta, self.conditions.codec)
         update = Update(
             model=0,
             member=box.key.public,
@@ -328,7 +329,7 @@ def _genesis(keys: list[MemberKey], conditions: Conditions, root: bytes) -> Gene
         parameters=conditions.parameters,
         scale_bits=24,
         rule=AggregationRule.FEDAVG,
-        codec=Codec.INT32,
+        codec=conditions.codec,
         root=root.hex(),
         graph="00" * 32,
     )

@@ -38,6 +38,7 @@ STRUCTURES = (
     "Revocation",
     "Endorsement",
     "Payload",
+    "Coded payload",
 )
 LAYOUTS = {name: fields(table_under(TEXT, name)) for name in STRUCTURES}
 

@@ -4,12 +4,14 @@ import json
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edgenode.gossip.service import NO_WORK
-from edgenode.learning.fixed_point import to_bytes
+from edgenode.learning.fixed_point import to_bytes, to_float
+from edgenode.learning.update_codec import Codec
 from edgenode.ledger.block import Block
 from edgenode.ledger.hashes import display
 from edgenode.ledger.retention import Retention
@@ -70,6 +72,30 @@ def test_an_update_sent_twice_is_kept_once(node):
     first, second = node.update(base), node.update(base)
     assert first[:2] == second[:2]
     assert len(node.client.mempool()) == 1
+
+
+def test_a_ward_with_a_lossy_codec_moves_by_what_was_said_and_says_the_rest_later(tmp_path):
+    """Twelve parameters that 4 bits cannot say at once: what is left out goes with the next."""
+    (model,) = make_genesis().models
+    coarse = (replace(model, codec=Codec.INT4),)
+    genesis = make_genesis(time=int(time.time()) - 1000, models=coarse)
+    start = to_float(initial_parameters(), model.scale_bits)
+    trained = start + np.linspace(0.01, 0.14, PARAMETERS, dtype=np.float32)
+    with live_node(tmp_path, genesis) as node:
+        base = node.client.head().id
+        first = node.update(base, trained)
+        assert first[0] == 202
+        assert node.update(base, trained)[:2] == first[:2], "asked again, it is the same update"
+        assert node.mine()[0] == 201
+        assert node.client.block(1).updates[0].payload_length < 4 * PARAMETERS
+        after = node.client.parameters("activity").values
+        left = trained - after
+        assert 0.001 < np.abs(left).max() <= 2**-6, "half a step"
+        # Nothing is learnt in the next round: the update says what the first one left out.
+        assert node.update(node.client.head().id, after)[0] == 202
+        assert node.mine()[0] == 201
+        left = trained - node.client.parameters("activity").values
+        assert np.abs(left).max() <= 2**-9, "a step of the second update, at most"
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_a_comment_does_not_make_another_ward_but_a_constant_does():
         (("subsidy = 1000", "subsidy = 1000\nbonus = 1"), "unknown in .*bonus"),
         (("format = 2", "format = 1"), "format 1 is unknown"),
         (('rule = "fedavg"', 'rule = "median"'), "rule 'median' is unknown; there is fedavg"),
-        (('codec = "int32"', 'codec = "zip"'), "codec 'zip' is unknown; there is int32"),
+        (('codec = "int32"', 'codec = "zip"'), "codec 'zip' is unknown; there is int32, exact"),
         (("discounts = [256, 128, 64]", "discounts = [128]"), "first discount"),
         (("discounts = [256, 128, 64]", "discounts = [256, 64, 128]"), "discounts fall"),
         (("discounts = [256, 128, 64]", "discounts = [256, true]"), "integers only"),

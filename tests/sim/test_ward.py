@@ -3,6 +3,7 @@
 import pytest
 
 from edgenode.learning.fixed_point import to_bytes
+from edgenode.learning.update_codec import Codec
 from edgenode.ledger.accounts import accounts
 from edgenode.protocol.node import PeerBlamed
 from edgenode.sim.ward import Conditions, Ward
@@ -40,6 +41,16 @@ def test_a_ward_of_four_agrees_whatever_is_lost(seed, loss):
     assert box.chain.head.height >= 5
     assert box.chain.state.models[0].round >= 3
     assert all(len(b.running.links.peers) == 3 for b in ward.boxes)
+
+
+@pytest.mark.parametrize("codec", [codec for codec in Codec if codec is not Codec.INT32])
+def test_a_ward_agrees_on_what_coded_updates_mean(codec):
+    ward = Ward(3, 1, Conditions(loss=0.1, codec=codec))
+    ward.run(1800)
+    settle(ward)
+    chain = ward.boxes[0].running.chain
+    assert chain.state.models[0].round >= 3
+    assert chain.state.parameters[0].any(), "the updates moved something"
 
 
 def test_one_node_alone_makes_progress():
