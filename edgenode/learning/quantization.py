@@ -23,6 +23,11 @@ class Quantized:
     numbers: Fixed
     shift: int
 
+    def distance(self, wanted: Exact) -> float:
+        """The square of how far these differences are from the wanted ones, shape (n,)."""
+        error = (wanted - (self.numbers.astype(np.int64) << self.shift)).astype(np.float64)
+        return float(error @ error)
+
 
 def largest(wanted: Exact, count: int) -> Exact:
     """The `count` differences furthest from 0, the others 0; of equal ones the first stay."""
@@ -35,9 +40,12 @@ def largest(wanted: Exact, count: int) -> Exact:
 
 
 def quantize(wanted: Exact, shift: int, bits: int) -> Quantized:
-    """Differences, shape (n,), divided by 2^shift, rounded half to even, saturated to `bits`."""
+    """Differences, shape (n,), divided by 2^shift, rounded half to even, saturated.
+
+    No number has more than `bits`, nor leaves 32 bits when it is a difference again.
+    """
     half = (1 << shift) >> 1
     odd = (wanted >> shift) & (1 if shift else 0)
-    rounded = (wanted + np.maximum(half - 1, 0) + odd) >> shift
-    bound = (1 << (bits - 1)) - 1
+    rounded = (wanted + max(half - 1, 0) + odd) >> shift
+    bound = (1 << min(bits - 1, 31 - shift)) - 1
     return Quantized(rounded.clip(-bound, bound).astype(np.int32), shift)

@@ -12,12 +12,15 @@ from enum import IntEnum
 
 import numpy as np
 
-from edgenode.learning.fixed_point import Fixed, saturated
+from edgenode.learning.fixed_point import INT32_MAX, Fixed, saturated
 from edgenode.learning.quantization import Exact, Quantized, largest, quantize
 from edgenode.native import _kernels
 
 SHIFT_OFFSET = 1
 CODE_OFFSET = 2
+SHIFT_LIMIT = 30
+"""Of a difference of one step, the longest that 32 bits hold."""
+
 CODE_BYTES_MIN = 4
 """What a range code has at least: that of no number."""
 
@@ -32,10 +35,10 @@ class Codec(IntEnum):
     """The same differences by the range coder."""
 
     INT8 = 3
-    """Numbers of 8 bits."""
+    """Numbers of 8 bits, a quarter of the bytes."""
 
     INT4 = 4
-    """Numbers of 4 bits."""
+    """Numbers of 4 bits, a sixteenth of the bytes."""
 
     TOP5 = 5
     """Numbers of 8 bits, of which one in twenty may be other than 0."""
@@ -53,8 +56,8 @@ class Codec(IntEnum):
 class _Form:
     """What a codec's numbers are: `bits` each, at most one in `sparsity` of them other than 0.
 
-    `eighths` of a byte for each parameter, and 16 bytes, are the longest payload: several times
-    what trained updates take, so that a ward's traffic is bounded whatever a member sends.
+    `eighths` of a byte for each parameter, and 16 bytes, are the longest payload, so that a ward's
+    traffic is bounded whatever a member sends.
     """
 
     bits: int
@@ -66,11 +69,6 @@ class _Form:
         """Decisions that the range coder takes for the length of a number."""
         return self.bits.bit_length() - 1
 
-    @property
-    def shift_limit(self) -> int:
-        """The largest shift with which no number leaves 32 bits."""
-        return 32 - self.bits
-
     def kept(self, count: int) -> int:
         """How many of `count` numbers may be other than 0."""
         return -(-count // self.sparsity)
@@ -78,8 +76,8 @@ class _Form:
 
 _FORMS = {
     Codec.EXACT: _Form(bits=32, eighths=32),
-    Codec.INT8: _Form(bits=8, eighths=12),
-    Codec.INT4: _Form(bits=4, eighths=6),
+    Codec.INT8: _Form(bits=8, eighths=8),
+    Codec.INT4: _Form(bits=4, eighths=2),
     Codec.TOP5: _Form(bits=8, eighths=2, sparsity=20),
     Codec.TOP1: _Form(bits=8, eighths=1, sparsity=100),
 }
@@ -120,30 +118,54 @@ def payload_lengths(count: int, codec: Codec) -> Lengths:
 
 
 def encode(delta: Fixed | Exact, codec: Codec) -> bytes:
-    """Code differences, shape (n,), as exactly as the codec allows.
+    """Code differences, shape (n,), as exactly as the codec's numbers and bytes allow.
 
     Raises:
-        CodingError: a longer payload would be needed than the codec allows; what training makes
-            is far from it.
+        CodingError: an exact codec would need more bytes than it allows; what training makes does
+            not.
     """
     if codec is Codec.INT32:
         return bytes([codec]) + saturated(delta).astype("<i4", copy=False).tobytes()
     form = _FORMS[codec]
     wanted = largest(delta.astype(np.int64), form.kept(len(delta)))
     furthest = int(np.abs(wanted).max(initial=0))
-    shift = min(form.shift_limit, max(0, furthest.bit_length() - (form.bits - 1)))
-    return pack(quantize(wanted, shift, form.bits), codec)
+    # The least that cuts nothing off.
+    shift = min(SHIFT_LIMIT, max(0, furthest.bit_length() - (form.bits - 1)))
+    best = quantize(wanted, shift, form.bits)
+    payload = _packed(best, codec)
+    while payload is None and shift < SHIFT_LIMIT and codec.is_lossy:
+        shift += 1
+        best = quantize(wanted, shift, form.bits)
+        payload = _packed(best, codec)
+    if payload is None:
+        raise CodingError(_too_long(len(delta), codec))
+    # To cut a few off is worth it where all others come nearer; bytes permitting.
+    while best.shift > 0:
+        finer = quantize(wanted, best.shift - 1, form.bits)
+        longer = _packed(finer, codec) if finer.distance(wanted) < best.distance(wanted) else None
+        if longer is None:
+            break
+        best, payload = finer, longer
+    return payload
 
 
 def pack(quantized: Quantized, codec: Codec) -> bytes:
     """The payload of a codec other than `int32`; raises CodingError where it would be too long."""
-    form = _FORMS[codec]
+    payload = _packed(quantized, codec)
+    if payload is None:
+        raise CodingError(_too_long(len(quantized.numbers), codec))
+    return payload
+
+
+def _packed(quantized: Quantized, codec: Codec) -> bytes | None:
     numbers = np.ascontiguousarray(quantized.numbers, np.int32)
-    lengths = payload_lengths(len(numbers), codec)
-    code = _kernels.range_encode(numbers, form.steps, lengths.most - CODE_OFFSET)
-    if code is None:
-        raise CodingError(f"no payload of {codec.name} with {lengths} bytes says this")
-    return bytes([codec, quantized.shift]) + code
+    room = payload_lengths(len(numbers), codec).most - CODE_OFFSET
+    code = _kernels.range_encode(numbers, _FORMS[codec].steps, room)
+    return None if code is None else bytes([codec, quantized.shift]) + code
+
+
+def _too_long(count: int, codec: Codec) -> str:
+    return f"no payload of {codec.name} with {payload_lengths(count, codec)} bytes says this"
 
 
 def decode(payload: bytes, count: int, codec: Codec) -> Fixed:
@@ -164,11 +186,13 @@ def unpack(payload: bytes, count: int, codec: Codec) -> Quantized:
     _check(payload, count, codec)
     form = _FORMS[codec]
     shift = payload[SHIFT_OFFSET]
-    if shift > form.shift_limit:
-        raise CodingError(f"shift of {shift}; {codec.name} has at most {form.shift_limit}")
+    if shift > SHIFT_LIMIT:
+        raise CodingError(f"shift of {shift}, above {SHIFT_LIMIT}")
     numbers = np.empty(count, np.int32)
     if not _kernels.range_decode(memoryview(payload)[CODE_OFFSET:], form.steps, numbers):
         raise CodingError(f"the bytes are no code of {count} numbers")
+    if int(np.abs(numbers).max(initial=0)) << shift > INT32_MAX:
+        raise CodingError(f"a number that with shift {shift} leaves 32 bits")
     others = np.count_nonzero(numbers) if form.sparsity > 1 else 0
     if others > form.kept(count):
         raise CodingError(f"{others} numbers other than 0, of {count}; {codec.name} has fewer")

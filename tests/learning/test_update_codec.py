@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenode.learning.quantization import Quantized
+from edgenode.learning.quantization import Quantized, largest, quantize
 from edgenode.learning.update_codec import (
     Codec,
     CodingError,
@@ -63,15 +63,29 @@ def test_each_codec_is_shorter_than_the_one_before_and_says_less():
 
 
 @pytest.mark.parametrize(("codec", "bits"), [(Codec.INT8, 8), (Codec.INT4, 4)])
-def test_a_difference_is_off_by_half_a_step_at_most(codec, bits):
+def test_a_difference_is_off_by_half_a_step_or_cut_off(codec, bits):
     delta = trained()
     quantized = unpack(encode(delta, codec), len(delta), codec)
-    step = 2**quantized.shift
+    step, longest = 2**quantized.shift, 2 ** (bits - 1) - 1
     error = np.abs(quantized.numbers.astype(np.int64) * step - delta)
-    within = np.abs(delta) <= (2 ** (bits - 1) - 1) * step
+    within = np.abs(delta) <= longest * step
     assert error[within].max() <= step // 2
-    assert error.max() <= step, "the furthest are cut to the longest number"
-    assert np.abs(quantized.numbers).max() > 2 ** (bits - 2), "no bit is left unused"
+    assert (np.abs(quantized.numbers[~within]) == longest).all(), "the furthest are cut off"
+
+
+@pytest.mark.parametrize("codec", LOSSY)
+def test_no_other_shift_of_an_allowed_length_comes_nearer(codec):
+    delta = trained()
+    kept = {Codec.TOP5: 1000, Codec.TOP1: 200}.get(codec, len(delta))
+    wanted = largest(delta.astype(np.int64), kept)
+    chosen = unpack(encode(delta, codec), len(delta), codec)
+    for shift in range(31):
+        other = quantize(wanted, shift, 4 if codec is Codec.INT4 else 8)
+        try:
+            pack(other, codec)
+        except CodingError:
+            continue
+        assert chosen.distance(wanted) <= other.distance(wanted)
 
 
 def test_rounding_is_half_to_even():
@@ -109,8 +123,12 @@ def test_a_shift_that_leaves_32_bits_is_no_payload(codec):
     furthest = np.array([-(2 ** (bits - 1) - 1)], np.int32)
     payload = pack(Quantized(furthest, 32 - bits), codec)
     assert decode(payload, 1, codec)[0] == furthest[0] * 2 ** (32 - bits)
-    with pytest.raises(CodingError, match=f"shift of {33 - bits}"):
+    with pytest.raises(CodingError, match=f"shift {33 - bits} leaves 32 bits"):
         decode(pack(Quantized(furthest, 33 - bits), codec), 1, codec)
+    one = np.array([1], np.int32)
+    assert decode(pack(Quantized(one, 30), codec), 1, codec)[0] == 2**30
+    with pytest.raises(CodingError, match="shift of 31"):
+        decode(pack(Quantized(one, 31), codec), 1, codec)
 
 
 @pytest.mark.parametrize("codec", Codec)
