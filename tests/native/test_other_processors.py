@@ -1,4 +1,4 @@
-"""Kernels on processors that this machine is not, emulated by QEMU."""
+"""Kernels and the range coder on processors that this machine is not, emulated by QEMU."""
 
 import re
 import subprocess
@@ -6,8 +6,10 @@ import sysconfig
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edgenode.native import _kernels
 from tests.conftest import require_tool
 from tests.native.hashes import searches, sha256d
 
@@ -27,14 +29,14 @@ def extension():
     return module
 
 
-def compiled(compiler, package, program, *options):
-    """The kernels as the extension holds them, with a main of their own."""
+def compiled(compiler, package, program, *options, main="known_answers.c"):
+    """What the extension holds, with a main of its own."""
     module = extension()
     with_python = ("/_kernels.c", "_python.c")
     sources = [source for source in module["sources"] if not source.endswith(with_python)]
     subprocess.run(
         [require_tool(compiler, package), "-static", *module["extra-compile-args"], *options,
-         "-Werror", "-Iedgenode/native", *sources, "tests/native/known_answers.c", "-o", program],
+         "-Werror", "-Iedgenode/native", *sources, f"tests/native/{main}", "-o", program],
         cwd=ROOT, check=True,
     )  # fmt: skip
     return program
@@ -125,3 +127,24 @@ def test_an_arm_processor_without_them_never_meets_one(for_arm_without_sha2, tmp
     executed = log.read_text()
     assert "sli " in executed  # the log names instructions: here the rotations of NEON's kernel
     assert not SHA_INSTRUCTION.search(executed)
+
+
+def test_an_arm_processor_codes_numbers_in_the_same_bytes(tmp_path):
+    """A payload is consensus: all must read the same differences from it."""
+    program = compiled(
+        "aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", tmp_path / "codes", main="known_codes.c"
+    )
+    rng = np.random.default_rng(1)
+    cases = []
+    for steps in range(1, 6):
+        longest = 2 ** (2**steps - 1) - 1
+        for spread in (0.3, max(1.0, longest / 20), longest):
+            numbers = rng.laplace(0, spread, 500).clip(-longest, longest).astype(np.int32)
+            cases.append((steps, numbers))
+    run = subprocess.run(
+        [require_tool("qemu-aarch64-static", "qemu-user-static"), "-cpu", "cortex-a72", program],
+        input="\n".join(f"{s} {len(n)} {' '.join(map(str, n))}" for s, n in cases),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    expected = [f"{_kernels.range_encode(n, s, 16_000).hex()} {len(n)}" for s, n in cases]
+    assert run.stdout.splitlines() == expected
