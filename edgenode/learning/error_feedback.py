@@ -28,7 +28,8 @@ class _Coded:
 class ErrorFeedback:
     """What the updates of one model have left out so far.
 
-    It is kept in memory alone: what a restart loses is less than one update's rounding.
+    It is kept in memory alone: what a restart loses is less than one update's rounding. What was
+    said in an update that no block counts is not said again, with or without a lossy codec.
     """
 
     def __init__(self, codec: Codec) -> None:

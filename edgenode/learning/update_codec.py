@@ -32,7 +32,7 @@ class Codec(IntEnum):
     """Little-endian int32 for each parameter, in order."""
 
     EXACT = 2
-    """The same differences by the range coder."""
+    """The same differences by the range coder; -2^31 is said as -2^31 + 1."""
 
     INT8 = 3
     """Numbers of 8 bits, a quarter of the bytes."""
@@ -128,8 +128,10 @@ def encode(delta: Fixed | Exact, codec: Codec) -> bytes:
         return bytes([codec]) + saturated(delta).astype("<i4", copy=False).tobytes()
     form = _FORMS[codec]
     wanted = largest(delta.astype(np.int64), form.kept(len(delta)))
+    if not codec.is_lossy:
+        wanted = wanted.clip(-INT32_MAX, INT32_MAX)
     furthest = int(np.abs(wanted).max(initial=0))
-    # The least that cuts nothing off.
+    # The least that cuts nothing off but by rounding.
     shift = min(SHIFT_LIMIT, max(0, furthest.bit_length() - (form.bits - 1)))
     best = quantize(wanted, shift, form.bits)
     payload = _packed(best, codec)

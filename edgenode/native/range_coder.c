@@ -4,13 +4,13 @@
 
 /* The carry-propagating range coder of LZMA (I. Pavlov), whose first byte, always 0, is left out.
  * A probability learns from its n-th bit by 1 / (n + 1.5), as Krichevsky and Trofimov estimate,
- * and from the 60th on by that of the 60th: a model's update is short, and has layers. */
+ * and from the 60th on by that of the 60th: a model's update is short, and has layers. So it stays
+ * between 61 and 65474: rounding stops it there, and neither bit ever has no part of the range. */
 
 enum {
     SLOWEST = 60,
     ONE = 65535,          /* about 1, as a probability */
     PRECISION = 15,       /* bits of a probability that divide the range */
-    LEAST = 16,           /* of 2^15: an unlikely bit takes 11 bits at most */
     FLUSH_BYTES = 4,      /* what a decoder reads ahead */
     RAW_AT_ONCE = 16,
     CLASSES = 32,         /* lengths of a magnitude in bits, from 0 on */
@@ -45,12 +45,7 @@ static void begin(model *m)
 /* The part of the range that stands for a 0. */
 static uint32_t bound_of(const probability *p, uint32_t range)
 {
-    uint32_t share = p->zero >> 1;
-    if (share < LEAST)
-        share = LEAST;
-    if (share > (1u << PRECISION) - LEAST)
-        share = (1u << PRECISION) - LEAST;
-    return (range >> PRECISION) * share;
+    return (range >> PRECISION) * (uint32_t)(p->zero >> 1);
 }
 
 static void learn(const model *m, probability *p, bool bit)

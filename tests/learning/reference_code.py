@@ -28,7 +28,7 @@ class _Decoder:
 
     def bit(self, name: object) -> int:
         p, k = self.probabilities[name]
-        bound = self.range // 2**15 * min(max(p // 2, 16), 2**15 - 16)
+        bound = self.range // 2**15 * (p // 2)
         rate = 131072 // (2 * k + 3)
         if self.ahead < bound:
             bit, self.range = 0, bound

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgenode.learning.error_feedback import ErrorFeedback
+from edgenode.learning.error_feedback import CARRIED_LIMIT, ErrorFeedback
 from edgenode.learning.update_codec import Codec, decode
 
 COUNT = 500
@@ -67,10 +67,29 @@ def test_an_update_that_is_asked_for_again_is_the_same_and_counts_once():
     assert again.encode(b"3", second) != again.encode(b"2", second), "on another base it is new"
 
 
-def test_what_is_carried_stays_bounded():
-    feedback = ErrorFeedback(Codec.TOP1)
-    furthest = np.full(COUNT, 2**31 - 1, np.int32)
-    for base in range(2000):
-        payload = feedback.encode(base.to_bytes(2), furthest)
+def test_an_update_that_was_sent_counts_though_another_one_was_tried_in_between():
+    first, second = differences(2)
+    tried, never = ErrorFeedback(Codec.TOP1), ErrorFeedback(Codec.TOP1)
+    for feedback in (tried, never):
+        feedback.encode(b"1", first)
         feedback.sent()
-    assert decode(payload, COUNT, Codec.TOP1).max() > 0
+    tried.encode(b"1", second)  # refused: one on this base waits
+    for feedback in (tried, never):
+        feedback.encode(b"1", first)
+        feedback.sent()
+    assert tried.encode(b"2", second) == never.encode(b"2", second)
+
+
+def test_what_is_carried_stays_bounded():
+    """Else sums would leave 64 bits, years on. What is left shows once nothing is learnt."""
+    feedback = ErrorFeedback(Codec.TOP1)
+    furthest, nothing = np.full(3, 2**31 - 1, np.int32), np.zeros(3, np.int32)
+    rounds = 2 * CARRIED_LIMIT // 2**31
+    for base in range(rounds):
+        feedback.encode(base.to_bytes(2), furthest)
+        feedback.sent()
+    said = np.zeros(3, np.int64)
+    for base in range(10 * rounds):
+        said += decode(feedback.encode(b"n" + base.to_bytes(4), nothing), 3, Codec.TOP1)
+        feedback.sent()
+    assert said.max() == CARRIED_LIMIT

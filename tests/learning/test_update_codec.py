@@ -46,6 +46,37 @@ def test_an_exact_codec_loses_nothing(codec):
     assert np.array_equal(decode(encode(delta, codec), len(delta), codec), delta)
 
 
+def test_an_exact_codec_says_all_or_nothing():
+    """Full 32 bits at random take more bytes than it may have; training makes nothing like it."""
+    rng = np.random.default_rng(1)
+    random = rng.integers(-(2**31), 2**31, 1000).astype(np.int32)
+    for lowest in (random[0], -(2**31)):
+        random[0] = lowest
+        with pytest.raises(CodingError, match="no payload of EXACT with 6 to 4016 bytes"):
+            encode(random, Codec.EXACT)
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "kept"),
+    [
+        (1, (5, 20, 17, 17, 17, 17), (1, 1)),
+        (7, (29, 44, 23, 18, 18, 17), (1, 1)),
+        (101, (405, 420, 117, 42, 42, 29), (6, 2)),
+        (150, (601, 616, 166, 54, 54, 35), (8, 2)),
+    ],
+)
+def test_how_long_a_payload_may_be_and_how_many_differences_it_has(count, most, kept):
+    assert tuple(payload_lengths(count, codec).most for codec in Codec) == most
+    for codec, allowed in zip((Codec.TOP5, Codec.TOP1), kept, strict=True):
+        numbers = np.zeros(count, np.int32)
+        numbers[:allowed] = 1
+        assert decode(pack(Quantized(numbers, 0), codec), count, codec).sum() == allowed
+        if allowed < count:
+            numbers[allowed] = 1
+            with pytest.raises(CodingError, match="other than 0"):
+                decode(pack(Quantized(numbers, 0), codec), count, codec)
+
+
 def test_the_lowest_difference_is_one_more_where_it_is_coded():
     """-2^31 has no counterpart; a difference that was saturated there was further off anyway."""
     lowest = np.array([-(2**31)], np.int32)
@@ -129,6 +160,9 @@ def test_a_shift_that_leaves_32_bits_is_no_payload(codec):
     assert decode(pack(Quantized(one, 30), codec), 1, codec)[0] == 2**30
     with pytest.raises(CodingError, match="shift of 31"):
         decode(pack(Quantized(one, 31), codec), 1, codec)
+    for two in (2, -2):  # the lowest that int32 holds is among them
+        with pytest.raises(CodingError, match="shift 30 leaves 32 bits"):
+            decode(pack(Quantized(np.array([two], np.int32), 30), codec), 1, codec)
 
 
 @pytest.mark.parametrize("codec", Codec)

@@ -91,8 +91,17 @@ def test_a_code_takes_no_more_room_than_is_given():
     numbers = np.arange(-50, 50, dtype=np.int32)
     code = _kernels.range_encode(numbers, 3, ROOM)
     assert _kernels.range_encode(numbers, 3, len(code)) == code
-    assert _kernels.range_encode(numbers, 3, len(code) - 1) is None
-    assert _kernels.range_encode(numbers, 3, 0) is None
+    for room in range(len(code)):
+        assert _kernels.range_encode(numbers, 3, room) is None
+
+
+def test_plain_bits_beyond_the_range_are_no_code():
+    """A division leaves a little of the range over: this would be a second code of a number."""
+    beyond, code = bytes.fromhex("fbffc00000000000"), bytes.fromhex("faffc00000000000")
+    assert decoded(code, 5, 1) == [1879048192]
+    assert decoded(beyond, 5, 1) is None
+    with pytest.raises(reference_code.NoCodeError, match="beyond"):
+        reference_code.decode(beyond, 1, 5)
 
 
 def test_no_numbers_are_four_bytes():
