@@ -132,22 +132,22 @@ def encode(delta: Fixed | Exact, codec: Codec) -> bytes:
         wanted = wanted.clip(-INT32_MAX, INT32_MAX)
     furthest = int(np.abs(wanted).max(initial=0))
     # The least that cuts nothing off but by rounding.
-    shift = min(SHIFT_LIMIT, max(0, furthest.bit_length() - (form.bits - 1)))
-    best = quantize(wanted, shift, form.bits)
-    payload = _packed(best, codec)
-    while payload is None and shift < SHIFT_LIMIT and codec.is_lossy:
-        shift += 1
-        best = quantize(wanted, shift, form.bits)
-        payload = _packed(best, codec)
-    if payload is None:
+    least = min(SHIFT_LIMIT, max(0, furthest.bit_length() - (form.bits - 1)))
+    for shift in range(least, SHIFT_LIMIT + 1 if codec.is_lossy else least + 1):
+        coarse = quantize(wanted, shift, form.bits)
+        if (payload := _packed(coarse, codec)) is not None:
+            break
+    else:
         raise CodingError(_too_long(len(delta), codec))
     # To cut a few off is worth it where all others come nearer; bytes permitting.
-    while best.shift > 0:
-        finer = quantize(wanted, best.shift - 1, form.bits)
-        longer = _packed(finer, codec) if finer.distance(wanted) < best.distance(wanted) else None
-        if longer is None:
+    distance = coarse.distance(wanted)
+    for finer_shift in reversed(range(coarse.shift)):
+        finer = quantize(wanted, finer_shift, form.bits)
+        if (nearer := finer.distance(wanted)) >= distance:
             break
-        best, payload = finer, longer
+        if (longer := _packed(finer, codec)) is None:
+            break
+        payload, distance = longer, nearer
     return payload
 
 
