@@ -41,8 +41,8 @@ from edgenode.tasks.registry import find_task
 from edgenode.tasks.task import FRACTION_BITS, Task
 from edgenode.training.graph import Floats, Graph
 from edgenode.training.interpreter import load_graph
-from edgenode.training.local import evaluate, train_round
-from edgenode.training.reservoir import Examples, Reservoir
+from edgenode.training.local import evaluate
+from edgenode.training.reservoir import Examples
 
 BOXES = 4
 
@@ -101,32 +101,21 @@ class Clothes:
         data = fashion_mnist.load()
         rng = np.random.default_rng(seed)
         self._graph, self._task = graph, task
-        self._random = [np.random.default_rng([seed, n]) for n in range(BOXES)]
-        self._boxes = []
+        self._boxes = [Learner(task, [], IMAGES, seed * 100 + n) for n in range(BOXES)]
         free = [list(np.flatnonzero(data.training.labels == c)) for c in range(task.classes)]
-        for n in range(BOXES):
-            box = Reservoir(IMAGES, task.input_shape, task.classes, seed * 100 + n)
+        for box in self._boxes:
             mix = rng.dirichlet(np.full(task.classes, CONCENTRATION))
             for label, count in enumerate(rng.multinomial(IMAGES, mix)):
                 for _ in range(count):
                     place = free[label].pop(int(rng.integers(len(free[label]))))
-                    box.add(normalise(data.training.pixels[place]), label)
-            self._boxes.append(box)
+                    box.memory.training.add(normalise(data.training.pixels[place]), label)
         chosen = rng.choice(len(data.test), TESTED, replace=False)
         self._test = Examples(normalise(data.test.pixels[chosen]), data.test.labels[chosen])
 
     def train(self, box: int, parameters: Floats, share: float) -> tuple[Floats, int]:
         """Train; all images are there from the start."""
         del share
-        result = train_round(
-            self._graph,
-            parameters,
-            self._boxes[box],
-            self._task.schedule,
-            random=self._random[box],
-            augment=self._task.augment,
-        )
-        return result.parameters, result.examples
+        return self._boxes[box].train(self._graph, parameters, self._task.schedule)
 
     def accuracy(self, parameters: Floats) -> float:
         """On the images held out."""
@@ -156,6 +145,7 @@ def zstd_bytes(numbers: Fixed) -> int:
 def learn(fleet: Fleet, shared: Fixed, codec: Codec, rounds: int, row: Row) -> None:
     """Rounds from genesis by one codec."""
     feedback = [ErrorFeedback(codec) for _ in range(BOXES)]
+    has_zstd = shutil.which("zstd") is not None
     accuracy = []
     for number in range(rounds):
         base = number.to_bytes(4, "little")
@@ -167,7 +157,7 @@ def learn(fleet: Fleet, shared: Fixed, codec: Codec, rounds: int, row: Row) -> N
             payload = left_out.encode(base, difference(to_fixed(trained, FRACTION_BITS), shared))
             left_out.sent()
             row.payload.append(len(payload))
-            if shutil.which("zstd"):
+            if has_zstd:
                 row.zstd.append(zstd_bytes(unpack(payload, len(shared), codec).numbers))
             said = decode(payload, len(shared), codec)
             updates.append(WeightedUpdate(said, examples * DISCOUNT_ONE))
