@@ -181,7 +181,8 @@ class BluezCentral:
             await _start(scanner)
             self._offered.difference_update(wanted)
             try:
-                return await asyncio.wait_for(found, within)
+                async with asyncio.timeout(within):
+                    return await found
             except TimeoutError:
                 return None
             finally:

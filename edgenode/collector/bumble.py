@@ -108,7 +108,8 @@ class BumbleCentral:
     async def open(self) -> None:
         """See `Central.open`."""
         try:
-            self._transport = await asyncio.wait_for(open_transport(self._name), COMMAND_TIMEOUT_S)
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                self._transport = await open_transport(self._name)
             host = Host(self._transport.source, self._transport.sink)
             # No key store: nothing is bonded yet.
             configuration = DeviceConfiguration(

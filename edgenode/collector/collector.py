@@ -8,6 +8,7 @@ notifications arrive as calls beside it. What each call means is decided by `Seq
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -135,10 +136,9 @@ class Collector:
             await peripheral.disconnect()
 
     async def _until_something_ends(self, within: float | None) -> None:
-        try:
-            await asyncio.wait_for(self._something_ended.wait(), within)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._something_ended.wait()
 
     async def _connect(self, central: Central, watched: _Watched) -> None:
         sensor = watched.sensor

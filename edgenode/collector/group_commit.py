@@ -144,7 +144,8 @@ class GroupCommit:
 
     async def _pause(self, event: asyncio.Event, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await event.wait()
 
     def _report_left(self) -> None:
         if not self._waiting:

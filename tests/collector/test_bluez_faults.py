@@ -7,6 +7,7 @@ import pytest
 
 from edgenode.collector import bluez as central
 from edgenode.collector import collector as collecting
+from edgenode.collector import imu_service
 from edgenode.collector import sensor as sensors
 from edgenode.collector.bluez import BluezCentral
 from edgenode.collector.collector import Collector
@@ -105,6 +106,47 @@ async def test_a_collector_ends_although_bluetoothd_does_not_answer(bluez):
         await until_more_samples(counters)
         daemon.hold("Disconnect")
     assert counters.connected_sensors == 0
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_collector_ends_that_is_stopped_in_the_moment_in_which_it_loses_its_sensor(
+    bluez, monkeypatch, turns
+):
+    daemon = await bluez()
+    loop, lost = asyncio.get_running_loop(), sensors.Sensor.lost
+    async with reading() as (counters, _):
+        await until_more_samples(counters)
+        (collecting_task,) = (
+            task for task in asyncio.all_tasks() if "Collector.run" in repr(task.get_coro())
+        )
+
+        def cancel_after(turns):
+            if turns:
+                loop.call_soon(cancel_after, turns - 1)
+            else:
+                collecting_task.cancel()
+
+        def cancel_and_lose(*arguments):
+            cancel_after(turns)
+            lost(*arguments)
+
+        monkeypatch.setattr(sensors.Sensor, "lost", cancel_and_lose)
+        daemon.drop()
+        await until(collecting_task.done, "the collector to end")
+
+
+async def test_a_scan_ends_that_is_cancelled_in_the_moment_in_which_it_finds_its_sensor(bluez):
+    class CancelsWhenSeen(dict):
+        def __setitem__(self, address, device):
+            super().__setitem__(address, device)
+            scan.cancel()
+
+    await bluez()
+    adapter = BluezCentral("hci0")
+    adapter._seen = CancelsWhenSeen()
+    scan = asyncio.create_task(adapter.scan(imu_service.SERVICE, [WEARABLE], 60.0))
+    with pytest.raises(asyncio.CancelledError):
+        await scan
 
 
 async def test_data_flow_although_the_beginning_of_a_scan_was_answered_too_late(bluez):
