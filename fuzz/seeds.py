@@ -20,32 +20,30 @@ from edgenode.ledger.genesis_file import format_genesis
 from edgenode.ledger.keys import MemberKey
 from edgenode.ledger.records import Undo, encode_records
 from edgenode.ledger.transaction import Coinbase, ModelState, Transaction
+from edgenode.protocol import handshake_messages
+from edgenode.protocol import wire as messages_of_wire
+from edgenode.protocol.handshake_messages import Accept, Hello, Introduction, Offer, Welcome
 from edgenode.protocol.wire import (
     Absent,
     Address,
     Addresses,
     Chunk,
-    Confirm,
-    Envelope,
     GetAddresses,
     GetChunks,
     GetHeaders,
     GetTransactions,
     Headers,
-    Hello,
     Message,
     NewBlock,
     NewTransaction,
     ObjectKind,
-    Socket,
     Status,
     Tip,
-    Welcome,
 )
 from edgenode.storage.change_file import wording
 from fuzz.header_run import WARDS
 from fuzz.targets import corpus
-from fuzz.wire import SEALER
+from fuzz.wire import end
 from tests.ledger.builder import ALICE, BOB, CAROL, PARAMETERS, Bench, make_genesis
 
 Seeds = dict[str, bytes]
@@ -197,9 +195,6 @@ def wire() -> Seeds:
     tip = Tip(bench.chain.head.id, bench.chain.head.height, bench.chain.head.work, 2)
     name = bytes(range(32))
     messages: tuple[Message, ...] = (
-        Hello(WARD.id, tip, 7000, 5),
-        Welcome(WARD.id, tip, 7000, 5, bytes(range(16))),
-        Confirm(bytes(range(16)), tip, 7000),
         Status(tip, 3, 2, 1000, (name[:20], name[12:])),
         GetAddresses(),
         Addresses((Address("192.0.2.1", 7000), Address("2001:db8::1", 7000))),
@@ -212,12 +207,51 @@ def wire() -> Seeds:
         NewTransaction(bench.transfer(ALICE, BOB, 3, 1).encode()),
         NewBlock(bench.chain.head.header, tip),
     )
-    coded = {type(m).__name__.lower(): Envelope(1, 2, 3, m).encode() for m in messages}
+    coded = {type(m).__name__.lower(): messages_of_wire.encode(m) for m in messages}
+    sealed = end(1, 5, 6).seal(coded["status"])
     return {what: b"\0" + data for what, data in coded.items()} | {
-        "datagram-sync": b"\1" + SEALER.seal(Socket.SYNC, coded["status"]),
-        "datagram-broadcast": b"\1" + SEALER.seal(Socket.BROADCAST, coded["newblock"]),
+        "datagram": b"\1" + sealed,
         "refused-kind": b"\0" + bytes([99]) + bytes(24),
-        "refused-tag": b"\1" + SEALER.seal(Socket.SYNC, coded["status"])[:-1] + b"?",
+        "refused-tag": b"\1" + sealed[:-1] + b"?",
+        "refused-other": b"\1" + end(2, 6, 5).seal(coded["status"]),
+    }
+
+
+def handshake() -> Seeds:
+    """Seeds for fuzz.handshake: every message, and scripts."""
+    nonce, cookie, ephemeral = bytes(range(16)), bytes(range(16, 32)), bytes(range(32))
+    who = Introduction(ALICE.public, 7, 8, 7071, bytes(range(64)))
+    messages = (
+        Hello(nonce),
+        Welcome(nonce, cookie),
+        Offer(nonce, cookie, ephemeral, who),
+        Accept(9, ephemeral, who),
+    )
+
+    def step(node: int, what: int, *more: int) -> bytes:
+        return bytes([node | what << 1, *more])
+
+    knock, hear, wait, change, made_up, sign = 0, 1, 4, 5, 6, 7
+    hears = [step(n, hear) for n in (1, 0, 1, 0)]
+    whole = step(0, knock) + b"".join(hears)
+    first = step(0, knock) + hears[0] + hears[1]  # three messages are recorded, the last an offer
+    coded = {type(m).__name__.lower(): handshake_messages.encode(m) for m in messages}
+    hello = coded["hello"]
+    scripts = {
+        "whole": whole,
+        "both": step(1, knock) + whole + whole,
+        "late": first + step(0, wait, 9) + hears[2] + hears[3],
+        "changed": first + step(1, change, 2, 40, 1, 0) + hears[2] + hears[3],
+        "signed": first + step(1, sign, 2, 0) + hears[2] + hears[3] + hears[3],
+        "answered-for": first + hears[2] + step(0, sign, 3, 0, 1) + hears[3],
+        "made-up": step(1, made_up, len(hello)) + hello + step(0, 0) + step(0, hear) + whole,
+        "again": whole + step(1, wait, 40) + step(1, change, 2, 0, 0, 0),
+        "refused-unanswered": step(0, knock) + hears[0],
+    }
+    return {what: b"\0" + data for what, data in coded.items()} | {
+        "refused-number": b"\0\5" + hello[1:],
+        "refused-padding": b"\0" + hello[:-1] + b"?",
+        **{what: b"\1" + script for what, script in scripts.items()},
     }
 
 
@@ -277,8 +311,8 @@ def update_codec() -> Seeds:
 MADE: dict[str, Callable[[], Seeds]] = {
     make.__name__: make
     for make in (
-        header, transaction, block, records, genesis, merkle, wire, header_run, change_file,
-        update_codec,
+        header, transaction, block, records, genesis, merkle, wire, handshake, header_run,
+        change_file, update_codec,
     )
 }  # fmt: skip
 

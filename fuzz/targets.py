@@ -20,6 +20,7 @@ LONGEST = {
     "genesis": 8192,
     "merkle": 2048,
     "wire": 1400,
+    "handshake": 512,
     "header_run": 256,
     "change_file": 4096,
     "update_codec": 1024,

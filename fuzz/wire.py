@@ -1,32 +1,37 @@
-"""Messages of the gossip wire in their envelopes, and the seal around them.
+"""Messages of the gossip wire, and the channel around them.
 
-Invariant: the bytes are the envelope that codes back to them, within a datagram, or
-MalformedError; what was not sealed does not open (UnsealError), what was opens to what it was.
+Invariant: the bytes are the message that codes back to them, within a datagram, or
+MalformedError; what the other end did not seal is dropped, what it did opens to what it was.
 """
 
 from edgenode.ledger.encoding import MalformedError
-from edgenode.protocol.sealing import DATAGRAM_LIMIT, ENVELOPE_BYTES, Sealer, UnsealError
+from edgenode.protocol.channel import CHANNEL_BYTES, Channel, index_of
+from edgenode.protocol.drops import Dropped
 from edgenode.protocol.wire import (
     ADDRESSES_LIMIT,
     BODY_LIMIT,
     CHUNK_BYTES,
     CHUNKS_LIMIT,
+    DATAGRAM_LIMIT,
     IDS_LIMIT,
     LOCATOR_LIMIT,
     RANGES_LIMIT,
     Addresses,
     Chunk,
-    Envelope,
     GetChunks,
     GetHeaders,
     GetTransactions,
     Message,
-    Socket,
     Status,
+    decode,
+    encode,
 )
 
-SEALER = Sealer(bytes(32), bytes(32), bytes)
-"""A nonce of zeros is as good as any here, and an input says the same each time."""
+
+def end(local: int, sending: int, receiving: int) -> Channel:
+    """One end of a channel; the other one has the numbers of the keys the other way round."""
+    keys = {"sending": bytes([sending]) * 32, "receiving": bytes([receiving]) * 32}
+    return Channel(local=local, remote=3 - local, made=0.0, asked=True, **keys)
 
 
 def one_input(data: bytes) -> bool:
@@ -34,18 +39,18 @@ def one_input(data: bytes) -> bool:
     return bool(data) and PARTS[data[0] % len(PARTS)](data[1:])
 
 
-def envelope(data: bytes) -> bool:
-    """A message in its envelope."""
+def message(data: bytes) -> bool:
+    """A message as a channel brings it."""
     try:
-        found = Envelope.decode(data)
+        found = decode(data)
     except MalformedError:
         return False
-    assert found.encode() == data
-    assert len(data) <= ENVELOPE_BYTES + BODY_LIMIT
-    _bounded(found.message)
-    datagram = SEALER.seal(Socket.SYNC, data)
-    assert len(datagram) <= DATAGRAM_LIMIT
-    assert SEALER.open(Socket.SYNC, datagram) == data
+    assert encode(found) == data
+    assert len(data) <= 1 + BODY_LIMIT
+    _bounded(found)
+    sealed = end(1, 5, 6).seal(data)
+    assert len(sealed) == CHANNEL_BYTES + len(data) <= DATAGRAM_LIMIT
+    assert end(2, 6, 5).open(sealed) == data
     return True
 
 
@@ -72,14 +77,11 @@ def _bounded(message: Message) -> None:
 
 def datagram(data: bytes) -> bool:
     """A datagram as it comes from a socket; a fuzzer does not find the tag of one."""
-    for socket in Socket:
-        try:
-            plain = SEALER.open(socket, data)
-        except UnsealError:
-            continue
-        assert len(plain) <= ENVELOPE_BYTES + BODY_LIMIT
-        return envelope(plain)
-    return False
+    try:
+        assert 0 <= index_of(data) < 1 << 32
+        return message(end(2, 6, 5).open(data))
+    except Dropped:
+        return False
 
 
-PARTS = (envelope, datagram)
+PARTS = (message, datagram)

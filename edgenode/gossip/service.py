@@ -35,10 +35,10 @@ from edgenode.ledger.template import Template, Work
 from edgenode.ledger.transaction import Transfer, Update
 from edgenode.ledger.validation import base_age
 from edgenode.ledger.vows import Voter
+from edgenode.protocol.events import HeadMoved, PeerBlamed, PeerRevoked, PoolChanged, Refused
 from edgenode.protocol.instant import Instant
-from edgenode.protocol.links import Datagram
-from edgenode.protocol.node import HeadMoved, Node, PeerBlamed, PoolChanged, Refused
-from edgenode.protocol.wire import Address, Socket
+from edgenode.protocol.node import Node
+from edgenode.protocol.wire import Address, Datagram, Socket
 from edgenode.storage.chain import (
     AlteredRecordError,
     DamagedStoreError,
@@ -113,6 +113,7 @@ class GossipService:
             chain=chain,
             store=store,
             ward_key=ward_key,
+            key=member_key,
             seeds=[],
             broadcast_port=settings.broadcast[1],
             rng=secrets.SystemRandom(),
@@ -385,6 +386,11 @@ class GossipService:
                     )
                 case PeerBlamed(peer, reason):
                     log.warning("peer shunned", extra={"peer": peer.address, "reason": reason})
+                case PeerRevoked(peer):
+                    log.warning(
+                        "session ended: its member was revoked",
+                        extra={"peer": peer.address, "member": peer.member.hex()},
+                    )
         if any(isinstance(event, HeadMoved | PoolChanged) for event in events):
             notice = asyncio.get_running_loop().create_task(self._notify())
             self._notices.add(notice)

@@ -200,6 +200,21 @@ def changes(records: Records) -> Iterator[Enrolment | Revocation]:
         yield change
 
 
+def revoked(records: Records) -> frozenset[bytes]:
+    """Public keys of those whom the authorities have revoked, and not enrolled again since.
+
+    Raises:
+        MalformedError: as `changes`.
+    """
+    keys: set[bytes] = set()
+    for change in changes(records):
+        if isinstance(change, Revocation):
+            keys.add(change.member)
+        else:
+            keys.discard(change.member)
+    return frozenset(keys)
+
+
 def forget_revoked(records: Overlay, final: int) -> None:
     """Drop the records of those who were revoked at or below the final height."""
     for key, standing in list(all_standings(records)):

@@ -33,7 +33,7 @@ class AddressBook:
 
     def __init__(self, seeds: Iterable[Address], now: float) -> None:
         self._doors = {address: _Door(float("inf"), now) for address in seeds}
-        self._shunned: dict[Address, float] = {}
+        self._shunned: dict[Address | bytes, float] = {}
 
     def add_seed(self, address: Address, now: float) -> None:
         """Add an address that is a seed for a day, unless it is said again."""
@@ -61,17 +61,17 @@ class AddressBook:
         if address in self._doors:
             self._doors[address].retry = LONGEST_RETRY
 
-    def shun(self, address: Address, now: float) -> None:
-        """Take nothing from this address for a while."""
-        self._shunned[address] = now + SHUN_TIME
+    def shun(self, whom: Address | bytes, now: float) -> None:
+        """Take nothing from this address, or from this member (public key), for a while."""
+        self._shunned[whom] = now + SHUN_TIME
         if len(self._shunned) > BOOK_LIMIT:
             del self._shunned[next(iter(self._shunned))]
 
-    def is_shunned(self, address: Address, now: float) -> bool:
-        """Whether the address is left alone at present."""
-        until = self._shunned.get(address)
+    def is_shunned(self, whom: Address | bytes, now: float) -> bool:
+        """Whether the address or member is left alone at present."""
+        until = self._shunned.get(whom)
         if until is not None and until <= now:
-            del self._shunned[address]
+            del self._shunned[whom]
             return False
         return until is not None
 

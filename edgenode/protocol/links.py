@@ -1,55 +1,44 @@
-"""Sessions with other nodes: hello and welcome, sealing, replay, keep-alive, addresses."""
+"""Sessions with other nodes: their channels, keep-alive, addresses, places."""
 
-import hmac
+import itertools
 import random
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.keys import MemberKey
+from edgenode.protocol import wire
 from edgenode.protocol.book import AddressBook
+from edgenode.protocol.channel import Channel, index_of
+from edgenode.protocol.drops import Drop, Dropped
+from edgenode.protocol.gate import GATE_FORM, Gate
+from edgenode.protocol.handshake import UNCONFIRMED_TIME, Established, Handshakes
+from edgenode.protocol.handshake_messages import Introduction
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.peer import Peer
-from edgenode.protocol.replay import ReplayWindow
-from edgenode.protocol.sealing import Sealer, UnsealError
+from edgenode.protocol.places import Comer, has_place
+from edgenode.protocol.roles import Role
 from edgenode.protocol.wire import (
     ADDRESSES_LIMIT,
     BROADCAST_KINDS,
-    COOKIE_BYTES,
+    DATAGRAM_LIMIT,
     IDS_LIMIT,
-    PROTOCOL_VERSION,
     Address,
     Addresses,
-    Confirm,
-    Envelope,
+    Datagram,
     GetAddresses,
-    Hello,
     Message,
     Socket,
     Status,
     Tip,
-    Welcome,
 )
-
-PEERS_LIMIT = 64
-"""Sessions at a time. Each may cost a window of chunks and a replay window, 140 kB at most."""
-
-HOST_LIMIT = 32
-"""Of them at one host, seeds aside: one box with many ports must not take all places, while a ward
-behind one router, or on one computer for a trial, has that many."""
-
-SEED_PLACES = 8
-"""Of them for seeds alone."""
-
-KNOCKED_PLACES = 16
-"""Of the others for addresses that this node has knocked at: who comes unasked chooses the time,
-and may be quicker than all after a start."""
 
 STATUS_INTERVAL = 2.0
 """Seconds between statuses after a change: how long a lost announcement can go unnoticed."""
 
 LONGEST_STATUS_INTERVAL = 8.0
-"""Seconds between statuses while nothing changes; each is about 200 bytes."""
+"""Seconds between statuses while nothing changes; each is about 150 bytes."""
 
 PROBE_AFTER = 12.0
 """Seconds of silence after which a peer is also knocked at: longer than its statuses may take."""
@@ -58,25 +47,18 @@ SILENCE_LIMIT = 60.0
 """Seconds of silence after which a session is over: seven statuses, which 40 % loss swallows
 once in 600 times. A slow box is not a dead one."""
 
-
 ADDRESSES_INTERVAL = 30.0
 """Seconds between requests for addresses: an answer that was lost is made good by the next."""
 
+REKEY_AFTER = 600.0
+"""Seconds after which the node that asked for a channel asks for a new one; the other does so after
+half as long again. Who takes a box learns what was said in that time, and nothing older."""
 
-SESSIONS_REMEMBERED = 256
-"""Sessions whose replay windows are kept, ended ones included: 1 kB each."""
+KEY_LIFETIME = 1800.0
+"""Seconds after which a channel is not used any more: a new one was asked for all the time."""
 
-HELLOS_REMEMBERED = 512
-"""Hellos whose nonce is still waited for: two to each address of a full book."""
-
-
-@dataclass(frozen=True, slots=True)
-class Datagram:
-    """Bytes to send from one of this node's sockets to the same kind of socket at `address`."""
-
-    socket: Socket
-    address: Address
-    data: bytes
+CHANNELS_LIMIT = 4
+"""Channels of one session at a time: the last one and its successor, from either side."""
 
 
 @dataclass(slots=True)
@@ -92,50 +74,51 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What this node says of itself when it opens a session."""
+    """What this node says of itself, and what a key is to the ward by its chain."""
 
     tip: Callable[[], Tip]
     waiting: Callable[[], list[bytes]]
-
-
-class _Dropped(Exception):  # noqa: N818  (an outcome, not an error)
-    """A datagram that leads to nothing; `reason` is its label in the metrics."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    role: Callable[[bytes], Role]
 
 
 class Links:
     """All sessions of a node. Authenticated messages come out of `receive`; the rest is silence.
 
-    A hello gets a welcome of its own size and leaves nothing behind. The session exists for the
-    one who knocked once the welcome repeats its nonce, and for the other once a confirmation
-    brings back its cookie: each side has then shown that it reads what is sent to its address.
+    A session is that of one running node, by its member's key and its instance number; the
+    handshake gives it a channel, and from time to time a new one.
     """
 
     def __init__(
         self,
         *,
         genesis_id: bytes,
-        sealer: Sealer,
+        ward_key: bytes,
+        key: MemberKey,
         seeds: Iterable[Address],
         broadcast_port: int,
         local: Local,
         rng: random.Random,
         now: Instant,
     ) -> None:
-        """Start with no session; `broadcast_port` is 0 without a broadcast socket."""
-        self._genesis_id = genesis_id
-        self._sealer = sealer
+        """Start with no session; `broadcast_port` is 0 without a broadcast socket.
+
+        Raises:
+            ValueError: the ward key has not 32 bytes.
+        """
         self._broadcast_port = broadcast_port
         self._local = local
         self._rng = rng
-        self._counter = 0
-        self._secret = rng.randbytes(32)
-        self._hellos: OrderedDict[int, Address] = OrderedDict()
-        self._past: OrderedDict[int, dict[Socket, ReplayWindow]] = OrderedDict()
-        self.session = rng.getrandbits(64) or 1
+        self._handshakes = Handshakes(
+            gate=Gate(ward_key, genesis_id, rng.randbytes),
+            genesis_id=genesis_id,
+            key=key,
+            broadcast_port=broadcast_port,
+            rng=rng,
+            now=now.monotonic,
+        )
+        self._numbers = itertools.count(1)
+        self._channels: dict[int, tuple[Peer, Channel]] = {}
+        self.instance = self._handshakes.instance
         self.book = AddressBook(seeds, now.monotonic)
         self.peers: dict[int, Peer] = {}
         self.traffic = {socket: Traffic() for socket in Socket}
@@ -154,159 +137,153 @@ class Links:
         traffic.bytes_received += len(datagram)
         try:
             return self._receive(socket, source, datagram, now)
-        except _Dropped as dropped:
+        except Dropped as dropped:
             traffic.dropped[dropped.reason] += 1
+            if dropped.reason is Drop.ITSELF:
+                self.book.postpone(source)
             return None
+        finally:
+            self._post_handshakes()
 
     def _receive(
         self, socket: Socket, source: Address, datagram: bytes, now: Instant
     ) -> tuple[Peer, Message] | None:
-        envelope = self._open(socket, datagram)
-        message = envelope.message
         if self.book.is_shunned(source, now.monotonic):
-            raise _Dropped("shunned")
-        if envelope.sender == self.session:
-            # Most likely this address is this node's own. A reflected datagram looks the same,
-            # so the address is not struck out, only tried less often.
-            self.book.postpone(source)
+            raise Dropped(Drop.SHUNNED)
+        if not 0 < len(datagram) <= DATAGRAM_LIMIT:
+            raise Dropped(Drop.UNSEALED)
+        if datagram[0] == GATE_FORM:
+            if socket is Socket.BROADCAST:
+                raise Dropped(Drop.WRONG_SOCKET)
+            made = self._handshakes.receive(
+                source,
+                datagram,
+                now.monotonic,
+                lambda who, address, knocked: self._admit(who, address, now, knocked=knocked),
+            )
+            if made is not None:
+                peer = self._establish(made, now)
+                # The other side has the channel for good once something comes through it.
+                self._send_status(peer, now, made.channel)
             return None
-        if isinstance(message, Hello):
-            self._greeted(source, envelope, message)
-            return None
-        if envelope.receiver != self.session:
-            raise _Dropped("other_session")
-        if isinstance(message, Welcome):
-            self._welcomed(source, envelope, message, now)
-            return None
-        peer = self.peers.get(envelope.sender)
-        if peer and source.host != peer.address.host and not isinstance(message, Confirm):
-            # Session numbers are no secret in the ward: only its own address speaks for a peer.
-            raise _Dropped("moved")
-        windows = self._windows(envelope.sender) if peer is None else peer.replay
-        if not windows[socket].accept(envelope.counter):
-            raise _Dropped("replayed")
-        if isinstance(message, Confirm):
-            self._confirmed(source, envelope, message, now)
-            return None
-        if peer is None:
-            raise _Dropped("no_session")
+        peer, plaintext = self._open(source, datagram, now)
+        try:
+            message = wire.decode(plaintext)
+        except MalformedError:
+            raise Dropped(Drop.MALFORMED) from None
+        if socket is Socket.BROADCAST and type(message) not in BROADCAST_KINDS:
+            raise Dropped(Drop.WRONG_SOCKET)
         peer.heard = now.monotonic
-        peer.cookie = None  # the other side has the session: nothing is left to confirm
         peer.datagrams_received += 1
         return self._handle(peer, message, now)
 
-    def _open(self, socket: Socket, datagram: bytes) -> Envelope:
+    def _open(self, source: Address, datagram: bytes, now: Instant) -> tuple[Peer, bytes]:
+        """The plaintext of a session's datagram; the first one of a channel confirms that."""
+        index = index_of(datagram)
+        if (known := self._channels.get(index)) is not None:
+            peer, channel = known
+            if source.host != peer.address.host:
+                raise Dropped(Drop.MOVED)
+            plaintext = channel.open(datagram)
+            if channel.made > peer.sending.made:
+                peer.sending = channel
+            return peer, plaintext
+        made = self._handshakes.unconfirmed(index)
+        if made is None:
+            raise Dropped(Drop.NO_SESSION)
+        if source.host != made.address.host:
+            raise Dropped(Drop.MOVED)
+        plaintext = made.channel.open(datagram)
+        self._handshakes.confirm(index)
         try:
-            envelope = Envelope.decode(self._sealer.open(socket, datagram))
-        except UnsealError:
-            raise _Dropped("unsealed") from None
-        except MalformedError:
-            raise _Dropped("malformed") from None
-        if socket is Socket.BROADCAST and type(envelope.message) not in BROADCAST_KINDS:
-            raise _Dropped("wrong_socket")
-        return envelope
+            # Others may have come since it was accepted.
+            self._admit(made.who, made.address, now, knocked=False)
+        except Dropped:
+            self._handshakes.release(index)
+            raise
+        peer = self._establish(made, now)
+        peer.sending = made.channel
+        if peer in self.joined:
+            self._send_status(peer, now)
+        return peer, plaintext
 
-    def _greeted(self, source: Address, envelope: Envelope, hello: Hello) -> None:
-        """Somebody knocks: answer, and keep nothing."""
-        self._check_ward(hello)
-        welcome = Welcome(
-            genesis=self._genesis_id,
-            tip=self._local.tip(),
-            broadcast_port=self._broadcast_port,
-            nonce=hello.nonce,
-            cookie=self._cookie(source, envelope.sender),
-        )
-        self._post(source, envelope.sender, Socket.SYNC, welcome)
+    def _admit(self, who: Introduction, source: Address, now: Instant, *, knocked: bool) -> None:
+        """Raise `Dropped` if there may be no session with this node."""
+        if self.book.is_shunned(who.member, now.monotonic):
+            raise Dropped(Drop.SHUNNED)
+        role = self._local.role(who.member)
+        if role is Role.REVOKED:
+            raise Dropped(Drop.REVOKED)
+        if self._peer(who) is not None:
+            return
+        seeds = [
+            p.address for p in self.peers.values() if self.book.is_seed(p.address, now.monotonic)
+        ]
+        seed = self.book.is_seed(source, now.monotonic)
+        # The node that was at this address gives its place up.
+        others = [peer for peer in self.peers.values() if peer.address != source]
+        if not has_place(Comer(source, who.member, role, seed, knocked), others, seeds):
+            raise Dropped(Drop.TOO_MANY_PEERS)
 
-    def _welcomed(
-        self, source: Address, envelope: Envelope, welcome: Welcome, now: Instant
-    ) -> None:
-        """Our knock was answered: the session stands here, and is confirmed there."""
-        self._check_ward(welcome)
-        if (knocked := self._hellos.get(welcome.nonce)) != source:
-            if knocked is not None:
-                # A node with several addresses answers from another one than was knocked at. One
-                # knock there, as long as this welcome, proves that address as well.
-                self._knock(source)
-            raise _Dropped("replayed")
-        del self._hellos[welcome.nonce]
-        peer = self._join(envelope.sender, source, welcome, now, knocked=True)
-        peer.cookie = welcome.cookie
-        self._send_status(peer, now)
-
-    def _confirmed(
-        self, source: Address, envelope: Envelope, confirm: Confirm, now: Instant
-    ) -> None:
-        """Our welcome was read at this address: the session stands here, too."""
-        if not hmac.compare_digest(confirm.cookie, self._cookie(source, envelope.sender)):
-            raise _Dropped("no_session")
-        peer = self._join(envelope.sender, source, confirm, now, knocked=False)
-        self._send_status(peer, now)
-
-    def _join(
-        self,
-        session: int,
-        source: Address,
-        said: Welcome | Confirm,
-        now: Instant,
-        *,
-        knocked: bool,
-    ) -> Peer:
-        for old in [p for p in self.peers.values() if p.address == source]:
-            if old.session != session:
-                self._leave(old)  # the node at this address has started anew
-        peer = self.peers.get(session)
+    def _establish(self, made: Established, now: Instant) -> Peer:
+        """Take up a channel: of a session that stands, or of a new one."""
+        who, source, channel = made.who, made.address, made.channel
+        peer = self._peer(who)
+        for old in [p for p in self.peers.values() if p.address == source and p is not peer]:
+            self._leave(old)  # the node at this address has started anew
         if peer is None:
-            if not self._has_place(source, now, knocked=knocked):
-                raise _Dropped("too_many_peers")
             peer = Peer(
-                session=session,
+                session=next(self._numbers),
+                member=who.member,
+                instance=who.instance,
+                role=self._local.role(who.member),
                 address=source,
                 broadcast=None,
-                tip=said.tip,
+                tip=NOWHERE,
                 connected=now.unix,
                 heard=now.monotonic,
                 status_interval=STATUS_INTERVAL,
-                replay=self._windows(session),
+                sending=channel,
+                channels=[],
             )
-            self.peers[session] = peer
+            self.peers[peer.session] = peer
             self.joined.append(peer)
-        peer.knocked = peer.knocked or knocked
+        peer.channels.append(channel)
+        self._channels[channel.local] = peer, channel
+        self._retire_channels(peer, now)
+        peer.knocked = peer.knocked or channel.asked
         # A peer that moved to another address has proven that one now.
         peer.address = source
-        peer.broadcast = Address(source.host, said.broadcast_port) if said.broadcast_port else None
+        peer.broadcast = Address(source.host, who.broadcast_port) if who.broadcast_port else None
         peer.heard = now.monotonic
         self.book.reached(source, now.monotonic)
         return peer
 
-    def _has_place(self, source: Address, now: Instant, *, knocked: bool) -> bool:
-        """Whether there may be a session more with a peer at this address."""
-        if self.book.is_seed(source, now.monotonic):
-            return len(self.peers) < PEERS_LIMIT
-        others = [p for p in self.peers.values() if not self.book.is_seed(p.address, now.monotonic)]
-        if sum(p.address.host == source.host for p in others) >= HOST_LIMIT:
-            return False
-        places = PEERS_LIMIT - SEED_PLACES
-        if not knocked and sum(not p.knocked for p in others) >= places - KNOCKED_PLACES:
-            return False
-        return len(self.peers) < PEERS_LIMIT and len(others) < places
+    def _peer(self, who: Introduction) -> Peer | None:
+        """The session with a running node."""
+        for peer in self.peers.values():
+            if (peer.member, peer.instance) == (who.member, who.instance):
+                return peer
+        return None
 
-    def _check_ward(self, said: Hello | Welcome) -> None:
-        if said.genesis != self._genesis_id or said.version != PROTOCOL_VERSION:
-            raise _Dropped("other_ward")
+    def _retire_channels(self, peer: Peer, now: Instant) -> None:
+        """Let go of channels that the peer does not use any more, or never got."""
+        age = now.monotonic
+        for channel in peer.channels[:]:
+            newer = channel.made > peer.sending.made
+            if channel is peer.sending:
+                gone = age - channel.made > KEY_LIFETIME
+            elif newer:
+                gone = age - channel.made > UNCONFIRMED_TIME
+            else:
+                gone = age - peer.sending.made > UNCONFIRMED_TIME
+            if gone or (channel is not peer.sending and len(peer.channels) > CHANNELS_LIMIT):
+                self._drop_channel(peer, channel)
 
-    def _cookie(self, source: Address, session: int) -> bytes:
-        """What only this node, since it started, could say of this address and session."""
-        text = f"{source} {session}".encode()
-        return hmac.digest(self._secret, text, "sha256")[:COOKIE_BYTES]
-
-    def _windows(self, session: int) -> dict[Socket, ReplayWindow]:
-        """The replay windows of a session: they outlive it, so that it cannot be replayed."""
-        windows = self._past.setdefault(session, {s: ReplayWindow() for s in Socket})
-        self._past.move_to_end(session)
-        if len(self._past) > SESSIONS_REMEMBERED:
-            self._past.popitem(last=False)
-        return windows
+    def _drop_channel(self, peer: Peer, channel: Channel) -> None:
+        peer.channels.remove(channel)
+        del self._channels[channel.local]
+        self._handshakes.release(channel.local)
 
     def _handle(self, peer: Peer, message: Message, now: Instant) -> tuple[Peer, Message] | None:
         match message:
@@ -335,31 +312,50 @@ class Links:
             else:
                 socket = Socket.SYNC
         peer.datagrams_sent += 1
-        self._post(address, peer.session, socket, message)
+        self._post(socket, address, peer.sending.seal(wire.encode(message)))
 
     def blame(self, peer: Peer, now: Instant) -> None:
-        """End the session of a peer that did what no honest node does, and shun its address."""
+        """End the session of a peer that did what no honest node does; shun its address and key."""
         self.book.shun(peer.address, now.monotonic)
+        self.book.shun(peer.member, now.monotonic)
         self._leave(peer)
 
+    def members_changed(self) -> list[Peer]:
+        """The chain has moved; returns the peers whose session ended, for they were revoked."""
+        ended = []
+        for peer in list(self.peers.values()):
+            peer.role = self._local.role(peer.member)
+            if peer.role is Role.REVOKED:
+                self._leave(peer)
+                ended.append(peer)
+        return ended
+
     def tick(self, now: Instant) -> None:
-        """Knock, keep alive, and let go of who has been silent."""
+        """Knock, keep alive, change keys, and let go of who has been silent."""
+        self._handshakes.tick(now.monotonic)
         for peer in list(self.peers.values()):
             if now.monotonic - peer.heard > SILENCE_LIMIT:
                 self._leave(peer)
             elif now.monotonic >= peer.status_due:
+                self._retire_channels(peer, now)
+                if peer.sending not in peer.channels:
+                    self._leave(peer)
+                    continue
                 self._send_status(peer, now)
-                if now.monotonic - peer.heard > PROBE_AFTER:
-                    # It may have started anew and not know this session: it knows a knock.
-                    self._knock(peer.address)
+                # A silent one may have started anew and not know this session: it knows a knock.
+                silent = now.monotonic - peer.heard > PROBE_AFTER
+                newest = peer.channels[-1] is peer.sending
+                if silent or (newest and now.monotonic >= _rekey_at(peer.sending)):
+                    self._handshakes.knock(peer.address, now.monotonic)
         for address in self.book.due(self._connected(), now.monotonic):
-            self._knock(address)
+            self._handshakes.knock(address, now.monotonic)
+        self._post_handshakes()
 
     def deadline(self) -> float | None:
         """When `tick` should be called at the latest, in the monotonic clock."""
         times = [min(p.status_due, p.heard + SILENCE_LIMIT) for p in self.peers.values()]
-        knock = self.book.next_due(self._connected())
-        return min([*times, *([] if knock is None else [knock])], default=None)
+        others = (self.book.next_due(self._connected()), self._handshakes.deadline())
+        return min([*times, *(time for time in others if time is not None)], default=None)
 
     def hasten_statuses(self, now: Instant) -> None:
         """Let every peer know soon that this node's tip or mempool has changed."""
@@ -367,16 +363,15 @@ class Links:
             peer.status_interval = STATUS_INTERVAL
             peer.status_due = min(peer.status_due, now.monotonic + STATUS_INTERVAL / 4)
 
-    def _send_status(self, peer: Peer, now: Instant) -> None:
-        if peer.cookie is not None:
-            # Said again with each status until an answer shows that it arrived.
-            confirm = Confirm(peer.cookie, self._local.tip(), self._broadcast_port)
-            self.send(peer, confirm)
+    def _send_status(self, peer: Peer, now: Instant, channel: Channel | None = None) -> None:
         sequence, echo, held = peer.next_status(now.monotonic)
         waiting = self._local.waiting()
         if len(waiting) > IDS_LIMIT:
             waiting = self._rng.sample(waiting, IDS_LIMIT)
-        self.send(peer, Status(self._local.tip(), sequence, echo, held, tuple(waiting)))
+        status = Status(self._local.tip(), sequence, echo, held, tuple(waiting))
+        peer.datagrams_sent += 1
+        sealed = (channel or peer.sending).seal(wire.encode(status))
+        self._post(Socket.SYNC, peer.address, sealed)
         if now.monotonic >= peer.addresses_due:
             self.send(peer, GetAddresses())
             peer.addresses_due = now.monotonic + ADDRESSES_INTERVAL
@@ -384,26 +379,30 @@ class Links:
         peer.status_due = now.monotonic + peer.status_interval * self._rng.uniform(0.75, 1.25)
         peer.status_interval = min(LONGEST_STATUS_INTERVAL, 1.5 * peer.status_interval)
 
-    def _knock(self, address: Address) -> None:
-        nonce = self._rng.getrandbits(64)
-        self._hellos[nonce] = address
-        if len(self._hellos) > HELLOS_REMEMBERED:
-            self._hellos.popitem(last=False)
-        hello = Hello(self._genesis_id, self._local.tip(), self._broadcast_port, nonce)
-        self._post(address, 0, Socket.SYNC, hello)
+    def _post_handshakes(self) -> None:
+        outbox, self._handshakes.outbox = self._handshakes.outbox, []
+        for address, data in outbox:
+            self._post(Socket.SYNC, address, data)
 
-    def _post(self, address: Address, receiver: int, socket: Socket, message: Message) -> None:
-        self._counter += 1
-        envelope = Envelope(self.session, receiver, self._counter, message)
-        data = self._sealer.seal(socket, envelope.encode())
+    def _post(self, socket: Socket, address: Address, data: bytes) -> None:
         traffic = self.traffic[socket]
         traffic.datagrams_sent += 1
         traffic.bytes_sent += len(data)
         self.outbox.append(Datagram(socket, address, data))
 
     def _leave(self, peer: Peer) -> None:
+        for channel in peer.channels[:]:
+            self._drop_channel(peer, channel)
         del self.peers[peer.session]
         self.left.append(peer)
 
     def _connected(self) -> set[Address]:
         return {peer.address for peer in self.peers.values()}
+
+
+NOWHERE = Tip(bytes(32), 0, 0, 0)
+"""The tip of a peer that has not said yet where it stands."""
+
+
+def _rekey_at(channel: Channel) -> float:
+    return channel.made + (REKEY_AFTER if channel.asked else 1.5 * REKEY_AFTER)

@@ -4,7 +4,6 @@ import logging
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from edgenode.ledger import block_share
 from edgenode.ledger.block import Block
@@ -16,6 +15,7 @@ from edgenode.ledger.hashes import content_id, display
 from edgenode.ledger.head_change import HeadChange
 from edgenode.ledger.headers import UnknownParentError, earliest_time
 from edgenode.ledger.joining import UnprovenError
+from edgenode.ledger.keys import MemberKey
 from edgenode.ledger.mempool import Mempool
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.template import Template, build_template
@@ -23,18 +23,20 @@ from edgenode.ledger.transaction import Transaction, Transfer, Update
 from edgenode.ledger.vows import Voter
 from edgenode.protocol import catch_up, relay
 from edgenode.protocol.catch_up import CatchUp
+from edgenode.protocol.events import Event, HeadMoved, PeerBlamed, PeerRevoked, PoolChanged, Refused
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.joining import Joining
-from edgenode.protocol.links import Datagram, Links, Local
+from edgenode.protocol.links import Links, Local
 from edgenode.protocol.peer import Peer
 from edgenode.protocol.pulls import Completed, Pulls
 from edgenode.protocol.relay import Relay, WaitingStore
-from edgenode.protocol.sealing import Sealer
+from edgenode.protocol.roles import Roles
 from edgenode.protocol.wire import (
     CHUNK_BYTES,
     Absent,
     Address,
     Chunk,
+    Datagram,
     GetChunks,
     GetHeaders,
     GetTransactions,
@@ -61,38 +63,6 @@ SERVED_BYTES = 32 << 20
 than one: a miss costs one read of the store."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeadMoved:
-    """The head is another block."""
-
-    change: HeadChange
-
-
-@dataclass(frozen=True, slots=True)
-class PoolChanged:
-    """Something joined or left the mempool while the head stayed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Something violated a rule. `peer` sent it; None if this box did, or nobody is known."""
-
-    what: str
-    rejected: Rejected
-    peer: Peer | None
-
-
-@dataclass(frozen=True, slots=True)
-class PeerBlamed:
-    """A session was ended because its peer did what no honest node does."""
-
-    peer: Peer
-    reason: str
-
-
-Event = HeadMoved | PoolChanged | Refused | PeerBlamed
-
-
 class _PayloadGone(Exception):  # noqa: N818  (an outcome, not an error)
     """The disk has altered the payload of an update that waits."""
 
@@ -114,6 +84,7 @@ class Node:
         chain: Chain,
         store: WaitingStore,
         ward_key: bytes,
+        key: MemberKey,
         seeds: Iterable[Address],
         broadcast_port: int,
         rng: random.Random,
@@ -122,7 +93,8 @@ class Node:
     ) -> None:
         """Start from a loaded chain.
 
-        `rng` gives nonces and session numbers; `voter` endorses for this box's member.
+        `key` says to other nodes who this one is; `rng` gives nonces and ephemeral keys; `voter`
+        endorses for this box's member.
         """
         self.chain = chain
         self.mempool = Mempool(chain.genesis, chain.tree.get)
@@ -132,6 +104,7 @@ class Node:
         self._catch_up = CatchUp(chain, self._pulls)
         self._joining = Joining(chain, self._pulls, self._catch_up.brought)
         self._relay = Relay(chain, self.mempool, store)
+        self._roles = Roles(chain)
         self._rng = rng
         self._voter = voter
         self._head_seen = float("-inf")
@@ -140,10 +113,11 @@ class Node:
         self._served: OrderedDict[tuple[ObjectKind, bytes], bytes] = OrderedDict()
         self.links = Links(
             genesis_id=chain.genesis.id,
-            sealer=Sealer(ward_key, chain.genesis.id, rng.randbytes),
+            ward_key=ward_key,
+            key=key,
             seeds=seeds,
             broadcast_port=broadcast_port,
-            local=Local(self._tip, self.mempool.ids),
+            local=Local(self._tip, self.mempool.ids, self._roles.of),
             rng=rng,
             now=now,
         )
@@ -482,6 +456,10 @@ class Node:
                     self._refuse("waiting", rejected, None)
                 self._endorse(now)
                 self.chain.let_go()
+        if moved:
+            self._roles.follow()
+            self._events += [PeerRevoked(peer) for peer in self.links.members_changed()]
+            self._note_peers(now)
 
     def _endorse(self, now: Instant) -> None:
         """Endorse a checkpoint, if one is due; not on the way to a head that others have."""

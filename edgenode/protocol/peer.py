@@ -3,9 +3,10 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from edgenode.protocol.channel import Channel
 from edgenode.protocol.flow import Flow
-from edgenode.protocol.replay import ReplayWindow
-from edgenode.protocol.wire import Address, Socket, Tip
+from edgenode.protocol.roles import Role
+from edgenode.protocol.wire import Address, Tip
 
 REMEMBERED_STATUSES = 16
 """Statuses whose sending time is kept for their echo; older echoes measure nothing."""
@@ -15,22 +16,26 @@ REMEMBERED_STATUSES = 16
 class Peer:
     """One session. Times are in the monotonic clock's seconds, `connected` in Unix seconds.
 
-    `broadcast` is None for a peer that has no broadcast socket, `cookie` what the peer wants to
-    see before it holds the session for one; None when it does.
+    `session` is this node's number for it, `member` and `instance` say who it is, `broadcast` is
+    None for a peer that has no broadcast socket. `sending` is that of its channels through which
+    this node sends: the newest one through which something came.
     """
 
     session: int
+    member: bytes
+    instance: int
+    role: Role
     address: Address
     broadcast: Address | None
     tip: Tip
     connected: float
     heard: float
     status_interval: float
-    replay: dict[Socket, ReplayWindow]
+    sending: Channel
+    channels: list[Channel]
     knocked: bool = False
     """Whether this node has knocked at its address, and did not only let it in."""
     flow: Flow = field(default_factory=Flow)
-    cookie: bytes | None = None
     datagrams_sent: int = 0
     datagrams_received: int = 0
     status_due: float = 0.0

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from edgenode.ledger.encoding import MalformedError, Reader, u8, u16, u32, u64
+from edgenode.ledger.encoding import MalformedError, Reader, u8, u16, u32
 from edgenode.ledger.header import HEADER_BYTES, Header
 from edgenode.ledger.transaction import TRANSACTION_BYTES_LIMIT
+from edgenode.protocol.channel import CHANNEL_BYTES
 
-BODY_LIMIT = 1134
-"""Longest body: with 25 bytes of envelope and 41 of sealing a datagram has 1200 bytes, which
-every IPv6 path carries unfragmented with room for tunnels."""
+DATAGRAM_LIMIT = 1200
+"""Bytes of a datagram, which every IPv6 path carries unfragmented with room for tunnels."""
+
+BODY_LIMIT = DATAGRAM_LIMIT - CHANNEL_BYTES - 1
+"""Longest body of a message (1170)."""
 
 CHUNK_BYTES = 1024
 """Bytes of an object in one chunk."""
@@ -33,11 +36,6 @@ RANGES_LIMIT = 16
 CHUNKS_LIMIT = 64
 """Chunks that one request may ask for, so that its 106 to 196 bytes call forth 72 kB at most."""
 
-COOKIE_BYTES = 16
-"""128 bits that a stranger would have to guess."""
-
-PROTOCOL_VERSION = 2
-
 
 class Address(NamedTuple):
     """Where a socket is: an IPv4 or IPv6 address in text, and a UDP port."""
@@ -55,6 +53,15 @@ class Socket(IntEnum):
 
     SYNC = 0
     BROADCAST = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """Bytes to send from one of this node's sockets to the same kind of socket at `address`."""
+
+    socket: Socket
+    address: Address
+    data: bytes
 
 
 class ObjectKind(IntEnum):
@@ -103,109 +110,6 @@ class Tip:
             work=int.from_bytes(reader.take(32, "work"), "little"),
             justified=reader.u32("justified height"),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """Opens a session. `broadcast_port` is 0 for a node without a broadcast socket.
-
-    `nonce` is random; the welcome repeats it, which shows that it is an answer and no recording.
-    """
-
-    genesis: bytes
-    tip: Tip
-    broadcast_port: int
-    nonce: int
-    version: int = PROTOCOL_VERSION
-
-    def encode(self) -> bytes:
-        """132 bytes, as a welcome has: an unproven address never gets more than it sent."""
-        return b"".join(
-            (
-                u16(self.version),
-                self.genesis,
-                self.tip.encode(),
-                u16(self.broadcast_port),
-                u64(self.nonce),
-                bytes(COOKIE_BYTES),
-            )
-        )
-
-    @classmethod
-    def read(cls, reader: Reader) -> "Hello":
-        """Inverse of `encode`; raises MalformedError."""
-        version, genesis = reader.u16("protocol version"), reader.take(32, "genesis id")
-        hello = cls(
-            genesis,
-            Tip.read(reader),
-            reader.u16("broadcast port"),
-            reader.u64("nonce"),
-            version,
-        )
-        if any(reader.take(COOKIE_BYTES, "padding")):
-            raise MalformedError("the padding of a hello is not zero")
-        return hello
-
-
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """Answers a hello: the same of the other side, the hello's nonce, and a cookie.
-
-    The cookie is the sender's authentication of the address and session that it answers; it
-    keeps nothing else of the hello.
-    """
-
-    genesis: bytes
-    tip: Tip
-    broadcast_port: int
-    nonce: int
-    cookie: bytes
-    version: int = PROTOCOL_VERSION
-
-    def encode(self) -> bytes:
-        """132 bytes."""
-        return b"".join(
-            (
-                u16(self.version),
-                self.genesis,
-                self.tip.encode(),
-                u16(self.broadcast_port),
-                u64(self.nonce),
-                self.cookie,
-            )
-        )
-
-    @classmethod
-    def read(cls, reader: Reader) -> "Welcome":
-        """Inverse of `encode`; raises MalformedError."""
-        version, genesis = reader.u16("protocol version"), reader.take(32, "genesis id")
-        return cls(
-            genesis,
-            Tip.read(reader),
-            reader.u16("broadcast port"),
-            reader.u64("nonce"),
-            reader.take(COOKIE_BYTES, "cookie"),
-            version,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """Gives a welcome's cookie back, which makes the session on its sender's side."""
-
-    cookie: bytes
-    tip: Tip
-    broadcast_port: int
-
-    def encode(self) -> bytes:
-        """86 bytes."""
-        return self.cookie + self.tip.encode() + u16(self.broadcast_port)
-
-    @classmethod
-    def read(cls, reader: Reader) -> "Confirm":
-        """Inverse of `encode`; raises MalformedError."""
-        cookie = reader.take(COOKIE_BYTES, "cookie")
-        return cls(cookie, Tip.read(reader), reader.u16("broadcast port"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,10 +345,7 @@ class NewBlock:
 
 
 Message = (
-    Hello
-    | Welcome
-    | Confirm
-    | Status
+    Status
     | GetAddresses
     | Addresses
     | GetHeaders
@@ -458,20 +359,17 @@ Message = (
 )
 
 _KINDS: dict[int, type[Message]] = {
-    1: Hello,
-    2: Welcome,
-    3: Status,
-    4: GetAddresses,
-    5: Addresses,
-    6: GetHeaders,
-    7: Headers,
-    8: GetChunks,
-    9: Chunk,
-    10: Absent,
-    11: GetTransactions,
-    12: NewTransaction,
-    13: NewBlock,
-    14: Confirm,
+    1: Status,
+    2: GetAddresses,
+    3: Addresses,
+    4: GetHeaders,
+    5: Headers,
+    6: GetChunks,
+    7: Chunk,
+    8: Absent,
+    9: GetTransactions,
+    10: NewTransaction,
+    11: NewBlock,
 }
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 
@@ -479,48 +377,25 @@ BROADCAST_KINDS: frozenset[type[Message]] = frozenset({NewTransaction, NewBlock}
 """What travels on the broadcast socket; everything may travel on the sync socket."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """A message on its way: the sender's and the receiver's session, and a running number.
+def encode(message: Message) -> bytes:
+    """A message with its number before it."""
+    body = message.encode()
+    assert len(body) <= BODY_LIMIT, f"{type(message).__name__} of {len(body)} bytes"
+    return u8(_NUMBERS[type(message)]) + body
 
-    A session is a random 64-bit number that a node draws when it starts. A datagram that names
-    the receiver's proves that its sender has read something that was sent to its address.
-    """
 
-    sender: int
-    receiver: int
-    counter: int
-    message: Message
-
-    def encode(self) -> bytes:
-        """25 bytes and the message's body."""
-        body = self.message.encode()
-        assert len(body) <= BODY_LIMIT, f"{type(self.message).__name__} of {len(body)} bytes"
-        return b"".join(
-            (
-                u8(_NUMBERS[type(self.message)]),
-                u64(self.sender),
-                u64(self.receiver),
-                u64(self.counter),
-                body,
-            )
-        )
-
-    @classmethod
-    def decode(cls, data: bytes) -> "Envelope":
-        """Inverse of `encode`; raises MalformedError."""
-        reader = Reader(data)
-        number = reader.u8("message kind")
-        sender, receiver = reader.u64("sender's session"), reader.u64("receiver's session")
-        counter = reader.u64("counter")
-        kind = _KINDS.get(number)
-        if kind is None:
-            raise MalformedError(f"message kind {number} is unknown")
-        _bounded(reader.remaining, BODY_LIMIT, "bytes of a body")
-        read: Callable[[Reader], Message] = kind.read
-        message = read(reader)
-        reader.finish(kind.__name__)
-        return cls(sender, receiver, counter, message)
+def decode(data: bytes) -> Message:
+    """Inverse of `encode`; raises MalformedError."""
+    reader = Reader(data)
+    number = reader.u8("message kind")
+    kind = _KINDS.get(number)
+    if kind is None:
+        raise MalformedError(f"message kind {number} is unknown")
+    _bounded(reader.remaining, BODY_LIMIT, "bytes of a body")
+    read: Callable[[Reader], Message] = kind.read
+    message = read(reader)
+    reader.finish(kind.__name__)
+    return message
 
 
 def chunk_length(length: int, index: int) -> int:

@@ -18,9 +18,9 @@ from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.store import Joined
 from edgenode.ledger.transaction import Transaction, Transfer, Update
 from edgenode.ledger.vows import Vow
+from edgenode.protocol.events import Event, HeadMoved
 from edgenode.protocol.instant import Instant
-from edgenode.protocol.node import Event, HeadMoved, Node
-from edgenode.protocol.sealing import NONCE_BYTES, SEAL_VERSION, TAG_BYTES, Sealer
+from edgenode.protocol.node import Node
 from edgenode.protocol.wire import NewBlock, NewTransaction, ObjectKind, Socket, Tip
 from edgenode.sim.ward import Box, Conditions, Ward
 from edgenode.storage.chain import SqliteChainStore
@@ -44,18 +44,6 @@ class Behaviour:
     def on_update(self, ward: "Arena", box: Box, update: Update, payload: bytes) -> bool:  # noqa: ARG002
         """It has trained; returns whether the update was made use of."""
         return False
-
-
-class OpenSealer(Sealer):
-    """Seals nothing: it takes a third of the time, and outsiders without the key are not here."""
-
-    def seal(self, socket: Socket, plaintext: bytes) -> bytes:  # noqa: ARG002
-        """See Sealer."""
-        return bytes([SEAL_VERSION]) + bytes(NONCE_BYTES) + plaintext + bytes(TAG_BYTES)
-
-    def open(self, socket: Socket, datagram: bytes) -> bytes:  # noqa: ARG002
-        """See Sealer."""
-        return datagram[1 + NONCE_BYTES : -TAG_BYTES]
 
 
 class ArenaStore(SqliteChainStore):
@@ -127,11 +115,6 @@ class ArenaNode(Node):
     """The program itself; it also tells what it endorses."""
 
     on_endorsement: Callable[[Endorsement], None] | None = None
-
-    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401  (those of Node)
-        super().__init__(**arguments)
-        genesis_id = self.chain.genesis.id
-        self.links._sealer = OpenSealer(arguments["ward_key"], genesis_id, self._rng.randbytes)  # noqa: SLF001
 
     def submit(self, transaction: Any, now: Instant) -> None:  # noqa: ANN401
         """See Node."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgenode.ledger import finality
 from edgenode.ledger.accounts import accounts
 from edgenode.ledger.endorsement import Endorsement
-from edgenode.protocol.node import HeadMoved
+from edgenode.protocol.events import HeadMoved
 from edgenode.sim.reference import Reference, References, Violation
 from edgenode.sim.ward import Box
 

@@ -20,10 +20,10 @@ from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.target import expand, meets
 from edgenode.ledger.transaction import EXTRANONCE_BYTES, Update
 from edgenode.ledger.vows import Voter
+from edgenode.protocol.events import Event, HeadMoved
 from edgenode.protocol.instant import Instant
-from edgenode.protocol.links import Datagram
-from edgenode.protocol.node import Event, HeadMoved, Node
-from edgenode.protocol.wire import Address, Socket
+from edgenode.protocol.node import Node
+from edgenode.protocol.wire import Address, Datagram, Socket
 from edgenode.storage.chain import SqliteChainStore
 
 START = 1_700_000_000
@@ -119,6 +119,7 @@ class Ward:
             chain=chain,
             store=box.store,
             ward_key=WARD_KEY,
+            key=box.key,
             seeds=[Address(other.host, SYNC_PORT) for other in self._seeds(box)],
             broadcast_port=BROADCAST_PORT,
             rng=random.Random(self._rng.getrandbits(64)),

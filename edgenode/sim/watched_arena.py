@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from edgenode.ledger.retention import Retention
-from edgenode.protocol.node import Event, HeadMoved, PeerBlamed
+from edgenode.protocol.events import Event, HeadMoved, PeerBlamed
 from edgenode.sim.arena import Arena, ArenaNode, Behaviour
 from edgenode.sim.invariants import Watch
 from edgenode.sim.reference import References, Violation

@@ -1,5 +1,6 @@
 """docs/gossip.md says what the code does: layouts, messages, reasons, constants."""
 
+import hashlib
 import hmac
 import importlib
 import inspect
@@ -7,34 +8,35 @@ import re
 
 import pytest
 from Crypto.Cipher import ChaCha20_Poly1305
+from Crypto.Protocol.DH import import_x25519_private_key, import_x25519_public_key, key_agreement
 
 from edgenode.ledger.header import Header
-from edgenode.protocol import catch_up, links, relay, wire
-from edgenode.protocol.sealing import Sealer
+from edgenode.ledger.keys import verify
+from edgenode.protocol import catch_up, handshake_messages, relay, wire
+from edgenode.protocol.channel import Channel
+from edgenode.protocol.drops import Drop
+from edgenode.protocol.gate import Gate
+from edgenode.protocol.handshake_messages import Accept, Hello, Introduction, Offer, Welcome
 from edgenode.protocol.wire import (
     Absent,
     Address,
     Addresses,
     Chunk,
-    Confirm,
-    Envelope,
     GetAddresses,
     GetChunks,
     GetHeaders,
     GetTransactions,
     Headers,
-    Hello,
     Message,
     NewBlock,
     NewTransaction,
     ObjectKind,
-    Socket,
     Status,
     Tip,
-    Welcome,
 )
 from tests.docs.layouts import assert_gapless, cut, fields, fixed_length
 from tests.docs.markdown import DOCS, quoted, table_under, tables
+from tests.protocol.test_handshake import GENESIS, answerer_of, recorded
 
 TEXT = (DOCS / "gossip.md").read_text(encoding="utf-8")
 
@@ -48,19 +50,35 @@ def le(number: int, length: int) -> bytes:
     return number.to_bytes(length, "little")
 
 
-CASES: dict[str, tuple[Message | Tip, int, dict[str, bytes]]] = {
+WHO = Introduction(OTHER, 77, 88, 7071, bytes(range(64)))
+HANDSHAKE = {1: Hello, 2: Welcome, 3: Offer, 4: Accept}
+
+Part = Message | Tip | Introduction | Welcome | Offer | Accept
+
+CASES: dict[str, tuple[Part, int, dict[str, bytes]]] = {
     "Tip": (TIP, 0, {"head": HEAD, "height": le(0x01020304, 4), "work": le(0x0506, 32),
              "justified": le(9, 4)}),
     "Hello and Welcome": (
-        Welcome(OTHER, TIP, 7071, 77, HEAD[:16]),
+        Welcome(OTHER[:16], HEAD[:16]),
         0,
-        {"version": le(2, 2), "genesis": OTHER, "tip": TIP.encode(), "broadcast port": le(7071, 2),
-         "nonce": le(77, 8), "cookie": HEAD[:16]},
+        {"version": le(3, 2), "nonce": OTHER[:16], "cookie": HEAD[:16]},
     ),
-    "Confirm": (
-        Confirm(HEAD[:16], TIP, 7071),
+    "Introduction": (
+        WHO,
         0,
-        {"cookie": HEAD[:16], "tip": TIP.encode(), "broadcast port": le(7071, 2)},
+        {"member": OTHER, "instance": le(77, 8), "index": le(88, 4), "broadcast port": le(7071, 2),
+         "signature": bytes(range(64))},
+    ),
+    "Offer": (
+        Offer(OTHER[:16], HEAD[:16], HEAD, WHO),
+        0,
+        {"nonce": OTHER[:16], "cookie": HEAD[:16], "ephemeral key": HEAD,
+         "introduction": WHO.encode()},
+    ),
+    "Accept": (
+        Accept(99, HEAD, WHO),
+        0,
+        {"index": le(99, 4), "ephemeral key": HEAD, "introduction": WHO.encode()},
     ),
     "Status": (
         Status(TIP, 5, 6, 7, (bytes(20), HEAD[:20])),
@@ -108,8 +126,8 @@ def test_a_message_has_the_documented_layout(heading):
 
 
 def test_a_welcome_has_the_bytes_of_a_hello():
-    assert Welcome(OTHER, TIP, 1, 2, bytes(16)).encode() == Hello(OTHER, TIP, 1, 2).encode()
-    assert fixed_length(fields(table_under(TEXT, "Hello and Welcome"))) == 132
+    assert Welcome(HEAD[:16], bytes(16)).encode() == Hello(HEAD[:16]).encode()
+    assert fixed_length(fields(table_under(TEXT, "Hello and Welcome"))) == 34
 
 
 def test_every_message_has_a_section():
@@ -126,42 +144,97 @@ def test_the_broadcast_socket_takes_what_is_stated():
     assert set(quoted(row[2])) == {kind.__name__ for kind in wire.BROADCAST_KINDS}
 
 
-def test_envelope_and_sealing_have_the_documented_layout():
-    message = NewTransaction(b"x")
-    plain = Envelope(11, 22, 33, message).encode()
-    layout = fields(table_under(TEXT, "Envelope"))
-    assert_gapless(layout)
-    assert cut(layout, plain) == {
-        "kind": le(12, 1), "sender": le(11, 8), "receiver": le(22, 8), "counter": le(33, 8),
-        "body": b"x",
-    }  # fmt: skip
+def test_every_handshake_message_has_its_number():
+    assert handshake_messages._KINDS == HANDSHAKE
+    section = TEXT[TEXT.index("Each message begins with its number") :].split("\n\n")[0]
+    for number, kind in HANDSHAKE.items():
+        assert f"`{kind.__name__}` {number}" in section
+    assert fixed_length(fields(table_under(TEXT, "Offer"))) == 174
+    assert fixed_length(fields(table_under(TEXT, "Accept"))) == 146
+
+
+def hkdf(secret: bytes, salt: bytes, info: bytes, length: int = 32) -> bytes:
+    """RFC 5869, extract and expand."""
+    extracted = hmac.digest(salt, secret, "sha256")
+    out, block = b"", b""
+    for number in range(1, length // 32 + 1):
+        block = hmac.digest(extracted, block + info + bytes([number]), "sha256")
+        out += block
+    return out
+
+
+WARD_KEY = bytes([9]) * 32
+
+
+def test_a_datagram_of_the_gate_opens_by_the_documented_key_and_layout():
     nonce = bytes(range(24))
-    datagram = Sealer(bytes(32), HEAD, lambda _: nonce).seal(Socket.SYNC, plain)
-    layout = fields(table_under(TEXT, "Sealing"))
+    gate = Gate(WARD_KEY, HEAD, lambda _: nonce)
+    datagram = gate.seal(b"what is said")
+    layout = fields(table_under(TEXT, "Gate"))
     assert_gapless(layout)
     parts = cut(layout, datagram)
-    assert parts["version"] == b"\x01"
-    assert parts["nonce"] == nonce
-    assert len(parts["ciphertext"]) == len(plain) + 16
+    assert (parts["form"], parts["nonce"]) == (b"\x02", nonce)
+    key = hmac.digest(hkdf(WARD_KEY, HEAD, b"edgenode gate"), nonce, "sha256")
+    cipher = ChaCha20_Poly1305.new(key=key, nonce=bytes(12))
+    sealed = parts["ciphertext"]
+    assert cipher.decrypt_and_verify(sealed[:-16], sealed[-16:]) == b"what is said"
+    assert gate.secret == hkdf(WARD_KEY, HEAD, b"edgenode ward")
 
 
-def test_a_datagram_opens_by_the_documented_key():
-    ward_key, plain = bytes([9]) * 32, Envelope(1, 2, 3, GetAddresses()).encode()
-    for socket in Socket:
-        sealed = Sealer(ward_key, HEAD, bytes).seal(socket, plain)
-        info = f"edgenode {socket.name.lower()}".encode()
-        # RFC 5869, extract and expand; one block is long enough.
-        extracted = hmac.digest(HEAD, ward_key, "sha256")
-        key = hmac.digest(extracted, info + b"\x01", "sha256")
-        cipher = ChaCha20_Poly1305.new(key=key, nonce=sealed[1:25])
-        assert cipher.decrypt_and_verify(sealed[25:-16], sealed[-16:]) == plain
+def test_a_datagram_of_a_channel_has_the_documented_layout():
+    channel = Channel(
+        local=1, remote=0x01020304, sending=HEAD, receiving=OTHER, made=0.0, asked=True
+    )
+    channel.seal(b"")
+    datagram = channel.seal(b"\x02")
+    layout = fields(table_under(TEXT, "Channel"))
+    assert_gapless(layout)
+    parts = cut(layout, datagram)
+    assert (parts["form"], parts["index"], parts["counter"]) == (
+        b"\x03", le(0x01020304, 4), le(1, 8),
+    )  # fmt: skip
+    cipher = ChaCha20_Poly1305.new(key=HEAD, nonce=bytes(4) + parts["counter"])
+    cipher.update(datagram[:13])
+    sealed = parts["ciphertext"]
+    assert cipher.decrypt_and_verify(sealed[:-16], sealed[-16:]) == b"\x02"
+
+
+def test_the_keys_of_a_channel_are_those_that_the_document_derives():
+    """By the document alone, from what was said and the ephemeral keys, in another library."""
+    record = recorded()
+    a, b = record.a, record.b
+    offer, accept = a.says(record.offer), a.says(record.acceptance)
+    version = le(3, 2)
+    for message, context in (
+        (offer, b"edgenode offer" + version + GENESIS + offer.encode()[:64]),
+        (accept, b"edgenode accept" + version + GENESIS + offer.encode() + accept.ephemeral),
+    ):
+        who = message.introduction.encode()
+        assert verify(who[:32], context + who[:46], who[46:])
+    ward = hkdf(bytes(32), GENESIS, b"edgenode ward")
+    said = hashlib.sha256(offer.encode() + accept.encode()).digest()
+    shared = key_agreement(
+        eph_priv=import_x25519_private_key(record.ephemeral_of_a),
+        eph_pub=import_x25519_public_key(accept.ephemeral),
+        kdf=lambda secret: secret,
+    )
+    keys = hkdf(shared + ward, said, b"edgenode session", 64)
+    for channel, key in (
+        (a.made[0].channel, keys[:32]),
+        (answerer_of(record).channel, keys[32:]),
+    ):
+        datagram = channel.seal(b"said")
+        cipher = ChaCha20_Poly1305.new(key=key, nonce=bytes(4) + datagram[5:13])
+        cipher.update(datagram[:13])
+        assert cipher.decrypt_and_verify(datagram[13:-16], datagram[-16:]) == b"said"
+    cookie = hmac.digest(b.handshakes._secrets[0], offer.nonce + b"10.0.0.1:7070", "sha256")
+    assert offer.cookie == cookie[:16]
 
 
 def test_every_reason_to_drop_a_datagram_is_explained():
     (table,) = (t for t in tables(TEXT) if t.columns == ("reason", "when"))
     stated = [quoted(row[0])[0] for row in table.rows]
-    raised = re.findall(r'_Dropped\("(\w+)"\)', inspect.getsource(links))
-    assert sorted(stated) == sorted(set(raised))
+    assert sorted(stated) == sorted(drop.value for drop in Drop)
 
 
 def test_the_rules_that_blame_nobody_are_as_stated():
@@ -196,6 +269,6 @@ def test_the_constants_are_those_of_the_code():
         }
         left_out = {(module, name) for name in numbers} - stated
         assert {name for _, name in left_out} <= {
-            "WARD_KEY_BYTES", "SEAL_VERSION", "NONCE_BYTES", "TAG_BYTES", "OVERHEAD_BYTES",
-            "ENVELOPE_BYTES",
+            "WARD_KEY_BYTES", "GATE_FORM", "NONCE_BYTES", "TAG_BYTES", "GATE_BYTES", "CHANNEL_FORM",
+            "HEAD_BYTES", "CHANNEL_BYTES",
         }, f"{module} has constants that docs/gossip.md does not explain"  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from edgenode.ledger.block import Block
 from edgenode.ledger.header import Header
 from edgenode.ledger.rules import Rule
-from edgenode.protocol.wire import Envelope
+from edgenode.protocol import handshake_messages
 from fuzz import (
     change_file,
     genesis,
@@ -18,6 +18,7 @@ from fuzz import (
     stratum,
     transaction,
     update_codec,
+    wire,
 )
 from fuzz.targets import FOLDER, LONGEST, corpus, dictionary, target
 
@@ -73,7 +74,8 @@ DECODERS = {
     "records": (records, "decode_records"),
     "genesis": (genesis, "parse_genesis"),
     "merkle": (merkle, "merkle_root"),
-    "wire": (Envelope, "decode"),
+    "wire": (wire, "decode"),
+    "handshake": (handshake_messages, "decode"),
     "header_run": (header_run, "check_run"),
     "change_file": (change_file, "read_change"),
     "update_codec": (update_codec, "decode"),
@@ -87,6 +89,7 @@ SEEDS = {
     "genesis": "plain",
     "merkle": "three",
     "wire": "status",
+    "handshake": "offer",
     "header_run": "good-0",
     "change_file": "enrolment",
     "update_codec": "twelve",
@@ -106,11 +109,12 @@ def test_a_decoder_that_reads_past_the_end_is_a_finding(name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("transaction", "update"), ("block", "genesis"), ("wire", "absent")]
+    ("name", "other"),
+    [("transaction", "update"), ("block", "genesis"), ("wire", "absent"), ("handshake", "accept")],
 )
 def test_a_decoder_that_gives_something_else_is_a_finding(name, other, monkeypatch):
     where, attribute = DECODERS[name]
-    prefix = 1 if name == "wire" else 0
+    prefix = 1 if name in {"wire", "handshake"} else 0
     wrong = getattr(where, attribute)((corpus(name) / other).read_bytes()[prefix:])
     monkeypatch.setattr(where, attribute, lambda _: wrong)
     with pytest.raises(AssertionError):

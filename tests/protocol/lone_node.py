@@ -2,6 +2,7 @@
 
 import random
 
+from edgenode.ledger.keys import MemberKey
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.node import Node
 from tests.ledger.builder import NOW
@@ -13,6 +14,7 @@ def lone_node(chain, store, voter=None):
         chain=chain,
         store=store,
         ward_key=bytes(32),
+        key=MemberKey(bytes(32)),
         seeds=[],
         broadcast_port=7071,
         rng=random.Random(1),

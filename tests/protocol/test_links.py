@@ -2,19 +2,29 @@ import random
 
 import pytest
 
+from edgenode.ledger.keys import MemberKey
+from edgenode.protocol import wire
 from edgenode.protocol.book import AddressBook
+from edgenode.protocol.handshake import COOKIE_TIME, UNCONFIRMED_TIME
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.links import (
-    HOST_LIMIT,
-    KNOCKED_PLACES,
-    PEERS_LIMIT,
-    SEED_PLACES,
+    CHANNELS_LIMIT,
+    KEY_LIFETIME,
+    REKEY_AFTER,
     SILENCE_LIMIT,
     Links,
     Local,
 )
-from edgenode.protocol.sealing import Sealer
-from edgenode.protocol.wire import Address, Envelope, Hello, NewTransaction, Socket, Status, Tip
+from edgenode.protocol.places import (
+    GUEST_PLACES,
+    HOST_LIMIT,
+    KNOCKED_PLACES,
+    MEMBER_SESSIONS,
+    PEERS_LIMIT,
+    SEED_PLACES,
+)
+from edgenode.protocol.roles import Role
+from edgenode.protocol.wire import Address, NewTransaction, Socket, Status, Tip
 
 GENESIS = bytes(32)
 A, B = Address("10.0.0.1", 7070), Address("10.0.0.2", 7070)
@@ -25,14 +35,18 @@ def at(seconds: float) -> Instant:
     return Instant(seconds, 1_700_000_000 + seconds)
 
 
-def links(seed: int, *, key: int = 1, genesis: bytes = GENESIS, seeds=(), broadcast=7071) -> Links:
+def links(
+    seed: int, *, ward_key=1, genesis=GENESIS, seeds=(), broadcast=7071, key=None, role=None
+) -> Links:
+    """A node's sessions; whoever it meets is a member, unless `role` says otherwise."""
     rng = random.Random(seed)
     return Links(
         genesis_id=genesis,
-        sealer=Sealer(bytes([key]) * 32, genesis, rng.randbytes),
+        ward_key=bytes([ward_key]) * 32,
+        key=key or MemberKey(rng.randbytes(32)),
         seeds=seeds,
         broadcast_port=broadcast,
-        local=Local(lambda: Tip(bytes(32), 0, 1, 0), list),
+        local=Local(lambda: Tip(bytes(32), 0, 1, 0), list, role or (lambda key: Role.MEMBER)),
         rng=rng,
         now=at(0),
     )
@@ -63,7 +77,7 @@ def only(links: Links):
     return next(iter(links.peers.values()))
 
 
-def test_a_hello_and_a_welcome_make_a_session_on_both_sides():
+def test_a_knock_makes_a_session_on_both_sides():
     a, b = connected()
     assert only(a).address == B
     assert only(b).address == A
@@ -77,35 +91,13 @@ def test_strangers_get_no_reply_to_garbage(garbage):
     assert node.outbox == []
 
 
-@pytest.mark.parametrize("stranger", [{"key": 2}, {"genesis": b"\1" * 32}])
+@pytest.mark.parametrize("stranger", [{"ward_key": 2}, {"genesis": b"\1" * 32}])
 def test_a_node_with_another_key_or_genesis_gets_no_reply(stranger):
     node, other = links(1), links(2, seeds=[A], **stranger)
     other.tick(at(0))
     node.receive(Socket.SYNC, B, other.outbox[0].data, at(0))
     assert node.outbox == []
     assert node.peers == {}
-
-
-def test_a_welcome_is_no_larger_than_its_hello_and_leaves_no_session():
-    node, other = links(1), links(2, seeds=[A])
-    other.tick(at(0))
-    for n in range(1000):
-        node.receive(Socket.SYNC, Address("10.9.9.9", n + 1), other.outbox[0].data, at(0))
-    assert {len(d.data) for d in node.outbox} == {len(other.outbox[0].data)}
-    assert node.peers == {}
-
-
-def test_a_confirmation_from_another_address_than_the_welcome_went_to_makes_no_session():
-    a, b = links(1, seeds=[B]), links(2)
-    a.tick(at(0))
-    b.receive(Socket.SYNC, A, a.outbox.pop().data, at(0))
-    a.receive(Socket.SYNC, B, b.outbox.pop().data, at(0))
-    confirmation = a.outbox[0]
-    assert b.receive(Socket.SYNC, STRANGER, confirmation.data, at(0)) is None
-    assert b.peers == {}
-    assert b.outbox == []
-    b.receive(Socket.SYNC, A, confirmation.data, at(0))
-    assert b.peers == {}, "the same datagram counts once, wherever it comes from"
 
 
 def test_a_session_comes_about_whatever_part_of_its_beginning_is_lost():
@@ -119,28 +111,14 @@ def test_a_session_comes_about_whatever_part_of_its_beginning_is_lost():
             for node in (a, b):
                 node.outbox = [d for d in node.outbox if rng.random() > 0.5]
             exchange(a, b, now, rounds=1)
-            if a.peers and b.peers and only(a).cookie is None:
+            if a.peers and b.peers:
                 break
         assert a.peers
         assert b.peers
-        assert only(a).cookie is None
-
-
-def test_a_recorded_welcome_neither_makes_nor_ends_a_session():
-    a, b = links(1, seeds=[B]), links(2)
-    a.tick(at(0))
-    b.receive(Socket.SYNC, A, a.outbox.pop().data, at(0))
-    recorded = b.outbox.pop().data
-    a.receive(Socket.SYNC, B, recorded, at(0))
-    exchange(a, b, at(0.1))
-    session = only(a)
-    a.receive(Socket.SYNC, B, recorded, at(1))
-    a.receive(Socket.SYNC, STRANGER, recorded, at(1))
-    assert list(a.peers.values()) == [session]
-    assert session.address == B
-    a.tick(at(SILENCE_LIMIT + 2))
-    a.receive(Socket.SYNC, STRANGER, recorded, at(SILENCE_LIMIT + 3))
-    assert a.peers == {}
+        a.send(only(a), NewTransaction(b"x"))
+        assert b.receive(Socket.SYNC, A, a.outbox.pop().data, now) is not None
+        b.send(only(b), NewTransaction(b"x"))
+        assert a.receive(Socket.SYNC, B, b.outbox.pop().data, now) is not None
 
 
 def test_a_session_that_ended_cannot_be_replayed():
@@ -152,24 +130,6 @@ def test_a_session_that_ended_cannot_be_replayed():
     assert b.peers == {}
     assert b.receive(Socket.SYNC, STRANGER, recorded, at(SILENCE_LIMIT + 3)) is None
     assert b.peers == {}
-
-
-def test_a_peer_that_moves_is_followed_once_it_has_proven_its_new_address():
-    a, b = connected()
-    moved = Address("10.0.0.9", 7070)
-    b.outbox.clear()
-    a.tick(at(SILENCE_LIMIT + 1))
-    a.outbox.clear()
-    a.tick(at(SILENCE_LIMIT + 2))
-    b_peer = only(b)
-    b_peer.heard = SILENCE_LIMIT + 2
-    hello = a.outbox.pop().data
-    b.receive(Socket.SYNC, moved, hello, at(SILENCE_LIMIT + 2))
-    (welcome,) = [d for d in b.outbox if d.address == moved]
-    a.receive(Socket.SYNC, B, welcome.data, at(SILENCE_LIMIT + 2))
-    assert only(b).address == A
-    b.receive(Socket.SYNC, moved, a.outbox[0].data, at(SILENCE_LIMIT + 2))
-    assert only(b).address == moved
 
 
 def test_a_replayed_datagram_is_dropped():
@@ -188,7 +148,7 @@ def test_a_recording_played_to_a_restarted_node_is_dropped():
     restarted = links(3)
     assert restarted.receive(Socket.SYNC, A, recorded, at(2)) is None
     assert restarted.outbox == []
-    assert restarted.traffic[Socket.SYNC].dropped["other_session"] == 1
+    assert restarted.traffic[Socket.SYNC].dropped["no_session"] == 1
 
 
 def test_the_broadcast_socket_takes_announcements_only():
@@ -197,10 +157,8 @@ def test_the_broadcast_socket_takes_announcements_only():
     datagram = a.outbox.pop()
     assert datagram.address == Address("10.0.0.2", 7071)
     assert b.receive(Socket.BROADCAST, Address("10.0.0.1", 7071), datagram.data, at(1)) is not None
-    sealed = a._sealer.seal(
-        Socket.BROADCAST,
-        Envelope(a.session, b.session, 99, Status(Tip(bytes(32), 0, 0, 0), 1, 0, 0, ())).encode(),
-    )
+    status = Status(Tip(bytes(32), 0, 0, 0), 1, 0, 0, ())
+    sealed = only(a).sending.seal(wire.encode(status))
     assert b.receive(Socket.BROADCAST, A, sealed, at(1)) is None
     assert b.traffic[Socket.BROADCAST].dropped["wrong_socket"] == 1
 
@@ -232,7 +190,7 @@ def test_a_peer_that_restarted_takes_the_place_of_its_old_session():
     anew.tick(at(5))
     for _ in range(4):
         exchange(a, anew, at(5.1))
-    assert list(a.peers) == [anew.session]
+    assert [peer.instance for peer in a.peers.values()] == [anew.instance]
 
 
 def test_status_echoes_measure_the_round_trip():
@@ -252,17 +210,17 @@ def test_status_echoes_measure_the_round_trip():
 
 def test_a_node_that_hears_itself_knocks_there_seldom_but_strikes_nothing_out():
     node = links(1, seeds=[A])
-    node.tick(at(0))
-    node.receive(Socket.SYNC, A, node.outbox.pop().data, at(0))
     knocks = 0
-    for second in range(1, 600):
+    for second in range(600):
         node.tick(at(second))
         knocks += len(node.outbox)
-        node.outbox.clear()
-    assert 5 <= knocks <= 12
+        while node.outbox:
+            node.receive(Socket.SYNC, A, node.outbox.pop().data, at(second))
+    assert 5 <= knocks <= 13
+    assert node.peers == {}
 
 
-def test_a_blamed_peer_is_shunned():
+def test_a_blamed_peer_is_shunned_by_its_address_and_by_its_key():
     a, b = connected()
     a.blame(only(a), at(1))
     b.send(only(b), NewTransaction(b"x"))
@@ -270,37 +228,25 @@ def test_a_blamed_peer_is_shunned():
     a.outbox.clear()
     a.tick(at(500))
     assert a.outbox == []
+    elsewhere = links(3, seeds=[A], key=MemberKey(random.Random(2).randbytes(32)))
+    elsewhere.tick(at(500))
+    meet({A: a, Address("10.0.0.9", 7070): elsewhere}, 40, start=500)
+    assert a.peers == {}
+    assert a.traffic[Socket.SYNC].dropped["shunned"] > 1
     a.tick(at(700))
-    assert any(isinstance(hello_of(a, d), Hello) for d in a.outbox)
+    assert B in {d.address for d in a.outbox}
+    meet({A: a, Address("10.0.0.9", 7070): elsewhere}, 100, start=700)
+    assert len(a.peers) == 1
 
 
-def hello_of(links: Links, datagram):
-    return Envelope.decode(links._sealer.open(datagram.socket, datagram.data)).message
-
-
-def test_only_its_own_address_speaks_for_a_peer():
-    """A holder of the ward key who knows a session's number cannot use up its counters."""
+def test_only_its_own_host_speaks_for_a_peer():
     a, b = connected()
-    session, counter = a.session, 2**64 - 1
-    forged = Envelope(session, b.session, counter, Status(Tip(bytes(32), 9, 9, 0), 1, 0, 0, ()))
-    datagram = b._sealer.seal(Socket.SYNC, forged.encode())
+    a._send_status(only(a), at(2))
+    datagram = a.outbox.pop().data
     assert b.receive(Socket.SYNC, STRANGER, datagram, at(1)) is None
     assert b.traffic[Socket.SYNC].dropped == {"moved": 1}
-    a._send_status(only(a), at(2))
-    exchange(a, b, at(2))
+    assert b.receive(Socket.SYNC, A, datagram, at(2)) is not None, "it was not used up"
     assert only(b).heard == 2
-
-
-def test_a_welcome_from_another_address_than_was_knocked_at_opens_no_session():
-    a, b = links(1, seeds=[B]), links(2)
-    a.tick(at(0))
-    b.receive(Socket.SYNC, A, a.outbox.pop().data, at(0))
-    welcome = b.outbox.pop().data
-    a.receive(Socket.SYNC, STRANGER, welcome, at(0))
-    assert a.peers == {}
-    assert [len(d.data) for d in a.outbox] == [len(welcome)], "one knock, and no more than came"
-    a.receive(Socket.SYNC, B, welcome, at(0))
-    assert only(a).address == B
 
 
 def test_a_node_that_answers_from_another_of_its_addresses_is_reached_there():
@@ -381,6 +327,155 @@ def test_many_hosts_that_come_first_leave_places_for_seeds_and_for_whom_they_spe
     meet({**nodes, **others, B: seed}, 100, start=8)
     assert {B, *others} <= {peer.address for peer in node.peers.values()}
     assert len(node.peers) <= PEERS_LIMIT
+
+
+def test_those_who_are_no_members_take_few_places_unless_they_are_knocked_at():
+    """Whoever holds the ward key can make as many keys as it likes."""
+    member = links(2, seeds=[A])
+    new_box = Address("10.1.1.1", 7070)
+    role = roles({public_of(2): Role.MEMBER}, otherwise=Role.GUEST)
+    node = links(1, seeds=[new_box], role=role)
+    nodes = {A: node, **crowd(5, 20)}
+    meet(nodes, 8)
+    assert len(node.peers) == GUEST_PLACES
+    meet({**nodes, B: member, new_box: links(3)}, 60, start=8)
+    assert {B, new_box} <= {peer.address for peer in node.peers.values()}
+
+
+def test_one_member_has_few_sessions_however_many_nodes_run_with_its_key():
+    node, key = links(1), MemberKey(bytes(32))
+    clones = {Address(f"10.1.1.{n}", 7070): links(10 + n, seeds=[A], key=key) for n in range(12)}
+    meet({A: node, **clones}, 30)
+    assert len(node.peers) == MEMBER_SESSIONS
+
+
+def public_of(seed: int) -> bytes:
+    """The key of the member of `links(seed)`."""
+    return MemberKey(random.Random(seed).randbytes(32)).public
+
+
+def roles(known: dict[bytes, Role], otherwise: Role):
+    return lambda key: known.get(key, otherwise)
+
+
+def test_a_member_that_is_revoked_is_let_go_and_not_let_in_again():
+    standing = {public_of(2): Role.MEMBER}
+    node = links(1, role=roles(standing, otherwise=Role.GUEST))
+    other = links(2, seeds=[A])
+    meet({A: node, B: other}, 8)
+    assert [peer.role for peer in node.peers.values()] == [Role.MEMBER]
+    standing[public_of(2)] = Role.REVOKED
+    assert [peer.address for peer in node.members_changed()] == [B]
+    assert node.peers == {}
+    other.send(only(other), NewTransaction(b"x"))
+    assert node.receive(Socket.SYNC, B, other.outbox.pop().data, at(9)) is None
+    meet({A: node, B: other}, 200, start=9)
+    assert node.peers == {}
+    assert node.traffic[Socket.SYNC].dropped["revoked"] > 0
+    standing[public_of(2)] = Role.MEMBER
+    meet({A: node, B: other}, 100, start=210)
+    assert len(node.peers) == 1
+
+
+def test_a_peer_that_was_enrolled_is_no_guest_any_more():
+    standing: dict[bytes, Role] = {}
+    node = links(1, role=roles(standing, otherwise=Role.GUEST))
+    meet({A: node, B: links(2, seeds=[A])}, 8)
+    assert only(node).role is Role.GUEST
+    standing[public_of(2)] = Role.MEMBER
+    assert node.members_changed() == []
+    assert only(node).role is Role.MEMBER
+
+
+# Keys change
+
+
+def aged(a: Links, b: Links, seconds: int, start: int = 1, loss=None) -> None:
+    """Let two nodes talk for so long, each saying something every second."""
+    for second in range(start, start + seconds):
+        now = at(second)
+        for node, source, other in ((a, A, b), (b, B, a)):
+            node.tick(now)
+            if node.peers:
+                node.send(only(node), NewTransaction(b"x"))
+            outbox, node.outbox = node.outbox, []
+            for datagram in outbox:
+                if loss is None or loss.random() > 0.4:
+                    other.receive(datagram.socket, source, datagram.data, now)
+
+
+@pytest.mark.parametrize("loss", [None, random.Random(4)])
+def test_keys_are_changed_while_the_session_goes_on(loss):
+    a, b = connected()
+    sessions = only(a), only(b)
+    used = set()
+    for minute in range(120):
+        aged(a, b, 60, start=1 + 60 * minute, loss=loss)
+        assert (only(a), only(b)) == sessions
+        for peer in sessions:
+            used.add(peer.sending.local)
+            assert 60 * minute - peer.sending.made < REKEY_AFTER * 2
+            assert len(peer.channels) <= CHANNELS_LIMIT
+    assert len(used) >= 2 * (7200 / (REKEY_AFTER * 1.5) - 1)
+    for node in (a, b):
+        assert len(node._channels) == len(only(node).channels) <= 2
+        assert len(node._handshakes._indices) <= 3
+        # An offer that is said twice is answered twice.
+        expected = {"unasked"} if loss is None else {"unasked", "no_session"}
+        assert set(node.traffic[Socket.SYNC].dropped) <= expected
+
+
+def test_both_may_ask_for_a_session_at_the_same_time():
+    a, b = links(1, seeds=[B]), links(2, seeds=[A])
+    for second in range(60):
+        for node in (a, b):
+            node.tick(at(second))
+        exchange(a, b, at(second + 0.1))
+    assert len(a.peers) == len(b.peers) == 1
+    heard = only(a).datagrams_received, only(b).datagrams_received
+    aged(a, b, 100, start=61)
+    assert only(a).datagrams_received >= heard[0] + 100
+    assert only(b).datagrams_received >= heard[1] + 100
+
+
+def test_a_channel_that_the_other_side_never_confirmed_is_not_sent_through():
+    """The first datagrams of a new channel are lost, the old one goes on."""
+    a, b = connected()
+    old = only(a).sending
+    a._handshakes.knock(B, 10)
+    a._post_handshakes()
+    for source, sender, receiver in ((A, a, b), (B, b, a), (A, a, b), (B, b, a)):
+        outbox, sender.outbox = sender.outbox, []
+        for datagram in outbox:
+            receiver.receive(datagram.socket, source, datagram.data, at(10))
+    assert len(only(a).channels) == 2
+    a.outbox.clear()  # its status through the new channel
+    assert only(a).sending is old
+    a.send(only(a), NewTransaction(b"x"))
+    assert b.receive(Socket.SYNC, A, a.outbox.pop().data, at(11)) is not None
+    aged(a, b, round(UNCONFIRMED_TIME) + 12, start=12)
+    assert only(a).channels == [old]
+
+
+def test_keys_that_cannot_be_changed_are_not_used_for_ever():
+    a, b = connected()
+    dropping = a._handshakes.knock, b._handshakes.knock
+    for node in (a, b):
+        node._handshakes.knock = lambda address, now: None
+    aged(a, b, round(KEY_LIFETIME) + 20)
+    assert a.peers == b.peers == {}
+    a._handshakes.knock, b._handshakes.knock = dropping
+    aged(a, b, 70, start=round(KEY_LIFETIME) + 21)
+    assert len(a.peers) == len(b.peers) == 1
+
+
+def test_cookies_change_under_a_node_that_is_knocked_at():
+    a = links(1, seeds=[B])
+    b = links(2)
+    for second in range(0, round(4 * COOKIE_TIME), 7):
+        a.tick(at(second))
+        exchange(a, b, at(second + 3))
+    assert len(b.peers) == 1
 
 
 def test_what_the_name_of_a_seed_stood_for_is_forgotten_a_day_after_it_stood_for_it_last():

@@ -9,8 +9,8 @@ from edgenode.ledger.chain import Chain
 from edgenode.ledger.mempool import Mempool
 from edgenode.ledger.retention import Retention
 from edgenode.ledger.transaction import STATE_INTERVAL
+from edgenode.protocol.events import HeadMoved, PeerBlamed
 from edgenode.protocol.instant import Instant
-from edgenode.protocol.node import HeadMoved, PeerBlamed
 from edgenode.protocol.relay import Relay
 from edgenode.sim.ward import Conditions, Ward
 from edgenode.storage.chain import SqliteChainStore, StoreFullError

@@ -1,5 +1,3 @@
-import random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +5,6 @@ from hypothesis import strategies as st
 from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.header import HEADER_BYTES, Header
 from edgenode.protocol.replay import WINDOW, ReplayWindow
-from edgenode.protocol.sealing import DATAGRAM_LIMIT, Sealer, UnsealError
 from edgenode.protocol.wire import (
     ADDRESSES_LIMIT,
     BODY_LIMIT,
@@ -18,31 +15,26 @@ from edgenode.protocol.wire import (
     Address,
     Addresses,
     Chunk,
-    Confirm,
-    Envelope,
     GetAddresses,
     GetChunks,
     GetHeaders,
     GetTransactions,
     Headers,
-    Hello,
     NewBlock,
     NewTransaction,
     ObjectKind,
-    Socket,
     Status,
     Tip,
-    Welcome,
     chunk_length,
+    decode,
+    encode,
 )
 
 u16 = st.integers(0, 2**16 - 1)
 u32 = st.integers(0, 2**32 - 1)
-u64 = st.integers(0, 2**64 - 1)
 hashes = st.binary(min_size=32, max_size=32)
 ids = st.lists(st.binary(min_size=20, max_size=20), max_size=IDS_LIMIT).map(tuple)
 tips = st.builds(Tip, hashes, u32, st.integers(0, 2**256 - 1), u32)
-cookies = st.binary(min_size=16, max_size=16)
 headers = st.binary(min_size=HEADER_BYTES, max_size=HEADER_BYTES).map(Header.decode)
 kinds = st.sampled_from(ObjectKind)
 addresses = st.builds(
@@ -61,9 +53,6 @@ def chunks(draw):
 
 
 messages = st.one_of(
-    st.builds(Hello, hashes, tips, u16, u64, u16),
-    st.builds(Welcome, hashes, tips, u16, u64, cookies, u16),
-    st.builds(Confirm, cookies, tips, u16),
     st.builds(Status, tips, u32, u32, u32, ids),
     st.just(GetAddresses()),
     st.builds(Addresses, st.lists(addresses, max_size=ADDRESSES_LIMIT).map(tuple)),
@@ -86,23 +75,22 @@ messages = st.one_of(
     st.builds(NewTransaction, st.binary(max_size=512)),
     st.builds(NewBlock, headers, tips),
 )
-envelopes = st.builds(Envelope, u64, u64, u64, messages)
 
 
-@given(envelopes)
-def test_every_message_survives_the_wire_and_fits_a_datagram(envelope):
-    data = envelope.encode()
-    assert len(data) <= 25 + BODY_LIMIT
-    assert Envelope.decode(data) == envelope
+@given(messages)
+def test_every_message_survives_the_wire_and_fits_a_datagram(message):
+    data = encode(message)
+    assert len(data) <= 1 + BODY_LIMIT
+    assert decode(data) == message
 
 
-@given(envelopes, st.integers(0, 1200))
-def test_a_cut_message_is_malformed(envelope, length):
-    data = envelope.encode()
-    if length >= len(data) or isinstance(envelope.message, NewTransaction):
+@given(messages, st.integers(0, 1200))
+def test_a_cut_message_is_malformed(message, length):
+    data = encode(message)
+    if length >= len(data) or isinstance(message, NewTransaction):
         return
     with pytest.raises(MalformedError):
-        Envelope.decode(data[:length])
+        decode(data[:length])
 
 
 @settings(max_examples=500)
@@ -112,50 +100,16 @@ def test_a_cut_message_is_malformed(envelope, length):
 )
 def test_any_bytes_decode_to_the_message_that_codes_back_to_them_or_are_malformed(data):
     try:
-        envelope = Envelope.decode(data)
+        message = decode(data)
     except MalformedError:
         return
-    assert Envelope.decode(envelope.encode()) == envelope
+    assert decode(encode(message)) == message
 
 
 def test_a_request_for_more_chunks_than_the_limit_is_malformed():
-    request = Envelope(1, 2, 3, GetChunks(ObjectKind.BLOCK, bytes(32), ((0, 65),)))
+    request = encode(GetChunks(ObjectKind.BLOCK, bytes(32), ((0, 65),)))
     with pytest.raises(MalformedError, match="limit is 64"):
-        Envelope.decode(request.encode())
-
-
-def sealer(key: int = 1, genesis: int = 2) -> Sealer:
-    return Sealer(bytes([key]) * 32, bytes([genesis]) * 32, random.Random(0).randbytes)
-
-
-@given(envelopes)
-def test_a_sealed_datagram_opens_for_the_same_ward_and_socket_only(envelope):
-    plain = envelope.encode()
-    datagram = sealer().seal(Socket.SYNC, plain)
-    assert len(datagram) <= DATAGRAM_LIMIT == 1200
-    assert sealer().open(Socket.SYNC, datagram) == plain
-    for other, socket in (
-        (sealer(key=9), Socket.SYNC),
-        (sealer(genesis=9), Socket.SYNC),
-        (sealer(), Socket.BROADCAST),
-    ):
-        with pytest.raises(UnsealError):
-            other.open(socket, datagram)
-
-
-@given(envelopes, st.data())
-def test_a_datagram_with_any_bit_flipped_does_not_open(envelope, data):
-    datagram = bytearray(sealer().seal(Socket.SYNC, envelope.encode()))
-    bit = data.draw(st.integers(0, 8 * len(datagram) - 1))
-    datagram[bit // 8] ^= 1 << bit % 8
-    with pytest.raises(UnsealError):
-        sealer().open(Socket.SYNC, bytes(datagram))
-
-
-@given(st.binary(max_size=1400))
-def test_garbage_does_not_open(garbage):
-    with pytest.raises(UnsealError):
-        sealer().open(Socket.SYNC, garbage)
+        decode(request)
 
 
 @given(st.lists(st.integers(0, 3 * WINDOW), max_size=200))

@@ -3,7 +3,7 @@
 import pytest
 
 from edgenode.protocol import catch_up
-from edgenode.protocol.node import PeerBlamed
+from edgenode.protocol.events import PeerBlamed
 from edgenode.protocol.wire import Socket
 from edgenode.sim.ward import Conditions, Ward
 

@@ -60,8 +60,9 @@ class Leads(Unknown):
     """Shows the ward's own chain, one header at a time, again and again."""
 
     def _answer(self, peer, request):
-        at = self.chain.tree.get(request.locator[0]).height
-        self._show(peer, at + 1 if at < self.chain.head.height else 1)
+        at = self.chain.tree.get(request.locator[0])
+        ahead = at is not None and at.height < self.chain.head.height
+        self._show(peer, at.height + 1 if ahead else 1)
 
 
 class ClaimingWard(Ward):

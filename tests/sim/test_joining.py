@@ -22,8 +22,9 @@ from edgenode.ledger.records import RecordKind, encode_records
 from edgenode.ledger.retention import ALL, Retention
 from edgenode.ledger.transaction import STATE_INTERVAL, Coinbase, holds_state_root
 from edgenode.ledger.validation import genesis_records
+from edgenode.protocol.events import HeadMoved, PeerBlamed
 from edgenode.protocol.joining import HEADERS_PATIENCE, PATIENCE
-from edgenode.protocol.node import HeadMoved, Node, PeerBlamed
+from edgenode.protocol.node import Node
 from edgenode.protocol.wire import Chunk, GetHeaders, ObjectKind, Tip
 from edgenode.sim.ward import Conditions, Ward
 from edgenode.storage.chain import SqliteChainStore
@@ -352,7 +353,7 @@ class OldHead(Node):
     claims: ClassVar = {}
 
     def _tip(self):
-        return Tip(self.claims[self.links.session], 10**6, 2**200, 10**6)
+        return Tip(self.claims[self.links.instance], 10**6, 2**200, 10**6)
 
     def _handle(self, peer, message, now):
         if not isinstance(message, GetHeaders):
@@ -378,7 +379,7 @@ def test_who_names_old_blocks_as_its_head_keeps_nobody_from_joining(
     ward.give(past, tmp_path, 0)
     for box, height in zip(ward.boxes[1:3], (400, 401), strict=True):
         ward.switch_on(box)
-        OldHead.claims[box.running.links.session] = past.chain.at(height).id
+        OldHead.claims[box.running.links.instance] = past.chain.at(height).id
     ward.switch_on(ward.late)
     assert ward.arrives(PATIENCE / 2)
     assert ward.late.running.chain.floor == FLOOR

@@ -5,7 +5,7 @@ import pytest
 from edgenode.learning.fixed_point import to_bytes
 from edgenode.learning.update_codec import Codec
 from edgenode.ledger.accounts import accounts
-from edgenode.protocol.node import PeerBlamed
+from edgenode.protocol.events import PeerBlamed
 from edgenode.sim.ward import Conditions, Ward
 from edgenode.storage.chain import SqliteChainStore
 

@@ -1,4 +1,4 @@
-"""A member gone bad: it holds the ward's key and speaks the real protocol over real sockets."""
+"""A box gone bad: it holds the ward's key and speaks the real protocol over real sockets."""
 
 import contextlib
 import itertools
@@ -14,6 +14,7 @@ import numpy as np
 from demo.ward import LOOPBACK
 from edgenode.gossip.start_up import genesis_parameters
 from edgenode.ledger.chain import Chain
+from edgenode.ledger.keys import MemberKey
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.node import Node
 from edgenode.protocol.wire import Address, NewBlock, NewTransaction, ObjectKind, Socket, Tip
@@ -74,7 +75,7 @@ class _ForgingNode(Node):
 
 
 class HostileMember:
-    """One session with a real node, from ports of its own: a blamed one is shunned by address."""
+    """One session with a real node, by ports and a key of its own: who is blamed is shunned."""
 
     _ports: ClassVar[set[int]] = set()
     """Those that members had: the kernel gives a port again, in one of some fifty runs."""
@@ -85,6 +86,7 @@ class HostileMember:
             chain=bench.chain,
             store=bench.store,
             ward_key=read_key(ward.plan.directory / "ward.key"),
+            key=MemberKey.generate(),
             seeds=[Address(box.host, box.sync)],
             broadcast_port=self._sockets[Socket.BROADCAST].getsockname()[1],
             rng=random.SystemRandom(),

@@ -6,8 +6,10 @@ import socket
 
 import pytest
 
-from edgenode.protocol.sealing import DATAGRAM_LIMIT, Sealer
-from edgenode.protocol.wire import Envelope, Hello, Socket, Tip
+from edgenode.protocol import handshake_messages
+from edgenode.protocol.gate import GATE_FORM, Gate
+from edgenode.protocol.handshake_messages import NONCE_BYTES, Hello
+from edgenode.protocol.wire import DATAGRAM_LIMIT, Socket
 from edgenode.storage.keyfile import read_key
 from tests.ward.wards import (
     Program,
@@ -65,22 +67,22 @@ class Sender:
         return bool(select.select([self._udp], [], [], 0.2)[0])
 
 
-def hello(ward, plaintext=None, key=None, kind=Socket.SYNC):
-    """A datagram of this ward; a hello unless told otherwise."""
-    genesis = ward.genesis.id
-    sealer = Sealer(key or read_key(ward.plan.directory / "ward.key"), genesis, random.randbytes)
-    message = Hello(genesis, Tip(genesis, 0, 0, 0), 0, random.getrandbits(64))
-    envelope = Envelope(random.getrandbits(64), 0, 1, message)
-    return sealer.seal(kind, envelope.encode() if plaintext is None else plaintext)
+def hello(ward, plaintext=None, key=None):
+    """A datagram of this ward's gate; a hello unless told otherwise."""
+    ward_key = key or read_key(ward.plan.directory / "ward.key")
+    gate = Gate(ward_key, ward.genesis.id, random.randbytes)
+    message = Hello(random.randbytes(NONCE_BYTES))
+    return gate.seal(handshake_messages.encode(message) if plaintext is None else plaintext)
 
 
-def garbage(ward, kind, source):
+def garbage(ward, source):
     """Some thousands of datagrams that no node sent."""
-    for length in (0, 1, 40, 41, 66, 1199, 1200, 1201, 9000):
+    for length in (0, 1, 28, 29, 40, 41, 66, 1199, 1200, 1201, 9000):
         yield source.randbytes(length)
-    for _ in range(1000):
-        yield source.randbytes(source.randint(0, DATAGRAM_LIMIT + 50))
-    genuine = hello(ward, kind=kind)
+    for form in range(GATE_FORM + 3):
+        for _ in range(300):
+            yield bytes([form]) + source.randbytes(source.randint(0, DATAGRAM_LIMIT + 50))
+    genuine = hello(ward)
     for length in range(len(genuine)):
         yield genuine[:length]
     for _ in range(500):
@@ -89,9 +91,7 @@ def garbage(ward, kind, source):
         yield bytes(flipped)
     yield genuine + b"\0"
     for _ in range(100):
-        yield hello(ward, key=source.randbytes(32), kind=kind)
-    other = Socket.BROADCAST if kind is Socket.SYNC else Socket.SYNC
-    yield hello(ward, kind=other)
+        yield hello(ward, key=source.randbytes(32))
 
 
 def assert_healthy(ward):
@@ -108,22 +108,22 @@ def assert_healthy(ward):
 def test_thousands_of_garbled_datagrams_are_dropped_without_a_reply(ward, kind):
     source = seeded("the garbage")
     with Sender(ward.boxes[0], kind) as stranger:
-        stranger.send(list(garbage(ward, kind, source)))
+        stranger.send(list(garbage(ward, source)))
         assert not stranger.is_answered()
     assert_healthy(ward)
 
 
 @pytest.mark.parametrize("kind", list(Socket))
 def test_garbage_under_the_wards_own_seal_is_dropped_without_a_reply(ward, kind):
-    """A member with a broken program, or a stolen key, sends messages that do not parse."""
+    """A box with a broken program, or a stolen key, sends messages that do not parse."""
     source = seeded("the garbage")
 
     def message():
-        number = bytes([source.randrange(20)])
-        return number + source.randbytes(source.randint(24, 1158))
+        number = bytes([source.randrange(8)])
+        return number + source.randbytes(source.randint(0, 300))
 
     with Sender(ward.boxes[0], kind) as broken:
-        broken.send([hello(ward, plaintext=message(), kind=kind) for _ in range(1000)])
+        broken.send([hello(ward, plaintext=message()) for _ in range(1000)])
         assert not broken.is_answered()
     assert_healthy(ward)
 

@@ -1,0 +1,382 @@
+"""The handshake that makes a channel: four messages, after which both nodes know each other's key.
+
+    A                                             B
+    Hello (nonce)                        ───►     answers, keeps nothing
+                                         ◄───     Welcome (nonce, cookie)
+    Offer (cookie, ephemeral key, A,     ───►     proven: A reads what is sent to its address,
+           signed)                                and holds its member key
+    proven: B holds its member key       ◄───     Accept (ephemeral key, B, signed)
+    first datagram of the channel        ───►     proven: A has the channel
+
+The channel's keys come from both ephemeral keys (X25519), the ward key, and every byte of the offer
+and the acceptance: a signed Diffie-Hellman exchange in the manner of SIGMA (Krawczyk, 2003). Who
+steals a member key or the ward key later cannot read what was recorded.
+"""
+
+import hashlib
+import hmac
+import random
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.keys import MemberKey
+from edgenode.protocol import handshake_messages
+from edgenode.protocol.budget import Budget
+from edgenode.protocol.channel import Channel
+from edgenode.protocol.drops import Drop, Dropped
+from edgenode.protocol.gate import Gate
+from edgenode.protocol.handshake_messages import (
+    COOKIE_BYTES,
+    EPHEMERAL_BYTES,
+    NONCE_BYTES,
+    PROTOCOL_VERSION,
+    Accept,
+    HandshakeMessage,
+    Hello,
+    Introduction,
+    Offer,
+    Welcome,
+)
+from edgenode.protocol.round_trip import RoundTrip
+from edgenode.protocol.wire import Address
+
+COOKIE_TIME = 120.0
+"""Seconds after which cookies are made with another secret; those of the last one still count."""
+
+HELLOS_REMEMBERED = 512
+"""Hellos whose nonce is still waited for: two to each address of a full book."""
+
+OFFERS_LIMIT = 64
+"""Own offers that wait for an answer: as many as there can be sessions."""
+
+OFFER_TRIES = 6
+"""Times that an offer is sent; at 40 % loss each way all fail once in 15 times, and the next hello
+begins anew."""
+
+OFFERS_PER_SECOND = 50.0
+"""Offers of others that are looked at: two operations on curves each, a tenth of a Pi 4's core."""
+
+OFFERS_AT_ONCE = 128
+"""A node that starts is knocked at by a whole ward."""
+
+UNCONFIRMED_TIME = 30.0
+"""Seconds for which a channel waits for its first datagram: statuses come more often."""
+
+UNCONFIRMED_LIMIT = 128
+"""Channels that wait so, 1 kB each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """A channel, and to whom: both sides have shown that they hold their member's key.
+
+    `address` is where the handshake's datagrams came from.
+    """
+
+    who: Introduction
+    address: Address
+    channel: Channel
+
+
+Admit = Callable[[Introduction, Address, bool], None]
+
+
+@dataclass(slots=True)
+class _Knock:
+    """A hello of this node's that is not answered."""
+
+    address: Address
+    at: float
+
+
+@dataclass(slots=True)
+class _Offered:
+    """An offer of this node's that is not answered."""
+
+    address: Address
+    offer: Offer
+    private: X25519PrivateKey
+    round_trip: RoundTrip
+    again_at: float
+    sent: int = 1
+
+
+@dataclass(slots=True)
+class _Answered:
+    """An offer of another node that this one has accepted."""
+
+    at: float
+    acceptance: bytes
+    index: int
+
+
+class Handshakes:
+    """All handshakes of a node, those that it began and those that others did.
+
+    Attributes:
+        instance: The random number of this run of the node.
+        outbox: Datagrams to send from the sync socket, with their destination.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        genesis_id: bytes,
+        key: MemberKey,
+        broadcast_port: int,
+        rng: random.Random,
+        now: float,
+    ) -> None:
+        """Begin without any; `broadcast_port` is 0 without a broadcast socket."""
+        self._gate = gate
+        self._genesis_id = genesis_id
+        self._key = key
+        self._broadcast_port = broadcast_port
+        self._rng = rng
+        self.instance = rng.getrandbits(64)
+        self.outbox: list[tuple[Address, bytes]] = []
+        self._secrets = [rng.randbytes(32), rng.randbytes(32)]
+        self._secret_at = now
+        self._budget = Budget(OFFERS_PER_SECOND, OFFERS_AT_ONCE, now)
+        self._knocks: OrderedDict[bytes, _Knock] = OrderedDict()
+        self._offered: OrderedDict[int, _Offered] = OrderedDict()
+        self._answered: OrderedDict[Offer, _Answered] = OrderedDict()
+        self._unconfirmed: dict[int, Established] = {}
+        self._indices: set[int] = set()
+
+    # What this node does
+
+    def knock(self, address: Address, now: float) -> None:
+        """Ask for a session there, unless an offer there is waiting already."""
+        if any(offered.address == address for offered in self._offered.values()):
+            return
+        nonce = self._rng.randbytes(NONCE_BYTES)
+        self._knocks[nonce] = _Knock(address, now)
+        if len(self._knocks) > HELLOS_REMEMBERED:
+            self._knocks.popitem(last=False)
+        self._send(address, Hello(nonce))
+
+    def unconfirmed(self, index: int) -> Established | None:
+        """What this node has accepted under this index, while no datagram has come through."""
+        return self._unconfirmed.get(index)
+
+    def confirm(self, index: int) -> None:
+        """A datagram came through the channel with this index: it waits no longer."""
+        self._unconfirmed.pop(index, None)
+
+    def release(self, index: int) -> None:
+        """The channel with this index is no more."""
+        self._indices.discard(index)
+
+    def tick(self, now: float) -> None:
+        """Say offers again that were not answered, forget what has waited too long."""
+        for index, offered in list(self._offered.items()):
+            if now < offered.again_at:
+                continue
+            if offered.sent >= OFFER_TRIES:
+                self._forget_offer(index)
+                continue
+            offered.sent += 1
+            offered.round_trip.back_off()
+            offered.again_at = now + offered.round_trip.timeout
+            self._send(offered.address, offered.offer)
+        for offer, answered in list(self._answered.items()):
+            if now - answered.at > UNCONFIRMED_TIME:
+                self._forget_answer(offer)
+
+    def deadline(self) -> float | None:
+        """When `tick` should be called at the latest."""
+        times = [offered.again_at for offered in self._offered.values()]
+        times += [answered.at + UNCONFIRMED_TIME for answered in self._answered.values()]
+        return min(times, default=None)
+
+    # What others do
+
+    def receive(
+        self,
+        source: Address,
+        datagram: bytes,
+        now: float,
+        admit: Admit,
+    ) -> Established | None:
+        """Take in a datagram of the gate; a channel comes out when it is made here.
+
+        `admit` is called with who comes, from where, and whether this node knocked, before anything
+        is kept of them; it raises `Dropped` for whom there is no place.
+
+        Raises:
+            Dropped: it leads to nothing.
+        """
+        try:
+            message = handshake_messages.decode(self._gate.open(datagram))
+        except MalformedError:
+            raise Dropped(Drop.MALFORMED) from None
+        match message:
+            case Hello():
+                self._greeted(source, message, now)
+            case Welcome():
+                self._welcomed(source, message, now)
+            case Offer():
+                self._offer_came(source, message, now, admit)
+            case Accept():
+                return self._accepted(source, message, now, admit)
+        return None
+
+    def _greeted(self, source: Address, hello: Hello, now: float) -> None:
+        """Somebody knocks: answer, and keep nothing."""
+        if hello.version != PROTOCOL_VERSION:
+            raise Dropped(Drop.OTHER_VERSION)
+        if now - self._secret_at > COOKIE_TIME:
+            self._secrets = [self._rng.randbytes(32), self._secrets[0]]
+            self._secret_at = now
+        cookie = self._cookie(self._secrets[0], source, hello.nonce)
+        self._send(source, Welcome(hello.nonce, cookie))
+
+    def _welcomed(self, source: Address, welcome: Welcome, now: float) -> None:
+        """Our knock was answered: say who we are."""
+        if welcome.version != PROTOCOL_VERSION:
+            raise Dropped(Drop.OTHER_VERSION)
+        knock = self._knocks.get(welcome.nonce)
+        if knock is None:
+            raise Dropped(Drop.UNASKED)
+        if knock.address != source:
+            # A node with several addresses answers from another one than was knocked at. One
+            # knock there, as long as this welcome, proves that address as well.
+            self.knock(source, now)
+            raise Dropped(Drop.UNASKED)
+        del self._knocks[welcome.nonce]
+        if any(offered.address == source for offered in self._offered.values()):
+            raise Dropped(Drop.UNASKED)  # several knocks were answered; one is enough
+        private = self._ephemeral()
+        index = self._draw_index()
+        offer = Offer(welcome.nonce, welcome.cookie, _public(private), self._introduction(index))
+        who = offer.introduction.signed(self._key, offer.context(self._genesis_id))
+        offer = Offer(offer.nonce, offer.cookie, offer.ephemeral, who)
+        round_trip = RoundTrip()
+        round_trip.sample(now - knock.at)
+        self._offered[index] = _Offered(
+            source, offer, private, round_trip, now + round_trip.timeout
+        )
+        if len(self._offered) > OFFERS_LIMIT:
+            self._forget_offer(next(iter(self._offered)))
+        self._send(source, offer)
+
+    def _offer_came(self, source: Address, offer: Offer, now: float, admit: Admit) -> None:
+        """Our welcome was read at this address: see who it is, and say who we are."""
+        if not any(
+            hmac.compare_digest(offer.cookie, self._cookie(secret, source, offer.nonce))
+            for secret in self._secrets
+        ):
+            raise Dropped(Drop.NO_COOKIE)
+        answered = self._answered.get(offer)
+        if answered is not None:
+            self.outbox.append((source, answered.acceptance))
+            return
+        if not self._budget.take(1, now):
+            raise Dropped(Drop.TOO_MANY_OFFERS)
+        who = offer.introduction
+        if not who.is_signed(offer.context(self._genesis_id)):
+            raise Dropped(Drop.FORGED)
+        if (who.member, who.instance) == (self._key.public, self.instance):
+            self._forget_offer(who.index)
+            raise Dropped(Drop.ITSELF)
+        admit(who, source, False)
+        private = self._ephemeral()
+        index = self._draw_index()
+        accept = Accept(who.index, _public(private), self._introduction(index))
+        own = accept.introduction.signed(self._key, accept.context(self._genesis_id, offer))
+        accept = Accept(accept.index, accept.ephemeral, own)
+        try:
+            asker_key, answerer_key = self._keys(private, offer.ephemeral, offer, accept)
+        except Dropped:
+            self.release(index)
+            raise
+        channel = Channel(
+            local=index,
+            remote=who.index,
+            sending=answerer_key,
+            receiving=asker_key,
+            made=now,
+            asked=False,
+        )
+        acceptance = self._gate.seal(handshake_messages.encode(accept))
+        self._answered[offer] = _Answered(now, acceptance, index)
+        self._unconfirmed[index] = Established(who, source, channel)
+        if len(self._answered) > UNCONFIRMED_LIMIT:
+            self._forget_answer(next(iter(self._answered)))
+        self.outbox.append((source, acceptance))
+
+    def _accepted(self, source: Address, accept: Accept, now: float, admit: Admit) -> Established:
+        """Our offer was accepted: the channel stands here."""
+        offered = self._offered.get(accept.index)
+        if offered is None or offered.address != source:
+            raise Dropped(Drop.UNASKED)
+        who = accept.introduction
+        if not who.is_signed(accept.context(self._genesis_id, offered.offer)):
+            raise Dropped(Drop.FORGED)
+        admit(who, source, True)
+        asker_key, answerer_key = self._keys(
+            offered.private, accept.ephemeral, offered.offer, accept
+        )
+        del self._offered[accept.index]  # its index is the channel's from now on
+        channel = Channel(
+            local=accept.index,
+            remote=who.index,
+            sending=asker_key,
+            receiving=answerer_key,
+            made=now,
+            asked=True,
+        )
+        return Established(who, source, channel)
+
+    def _keys(
+        self, private: X25519PrivateKey, public: bytes, offer: Offer, accept: Accept
+    ) -> tuple[bytes, bytes]:
+        """The keys for what the asking node sends, and for what the answering one does."""
+        try:
+            shared = private.exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError:
+            # A point of small order: what comes of it anybody knows.
+            raise Dropped(Drop.FORGED) from None
+        said = hashlib.sha256(offer.encode() + accept.encode()).digest()
+        keys = HKDF(SHA256(), 64, said, b"edgenode session").derive(shared + self._gate.secret)
+        return keys[:32], keys[32:]
+
+    def _cookie(self, secret: bytes, source: Address, nonce: bytes) -> bytes:
+        """What only this node, with this secret, could say of this address and hello."""
+        return hmac.digest(secret, nonce + str(source).encode(), "sha256")[:COOKIE_BYTES]
+
+    def _introduction(self, index: int) -> Introduction:
+        return Introduction(self._key.public, self.instance, index, self._broadcast_port)
+
+    def _ephemeral(self) -> X25519PrivateKey:
+        return X25519PrivateKey.from_private_bytes(self._rng.randbytes(EPHEMERAL_BYTES))
+
+    def _draw_index(self) -> int:
+        while (index := self._rng.getrandbits(32)) in self._indices:
+            pass
+        self._indices.add(index)
+        return index
+
+    def _forget_offer(self, index: int) -> None:
+        if self._offered.pop(index, None) is not None:
+            self.release(index)
+
+    def _forget_answer(self, offer: Offer) -> None:
+        index = self._answered.pop(offer).index
+        if self._unconfirmed.pop(index, None) is not None:
+            self.release(index)
+
+    def _send(self, address: Address, message: HandshakeMessage) -> None:
+        self.outbox.append((address, self._gate.seal(handshake_messages.encode(message))))
+
+
+def _public(private: X25519PrivateKey) -> bytes:
+    return private.public_key().public_bytes_raw()
