@@ -208,4 +208,4 @@ class Script:
 
 
 def _opens(sender: Channel, receiver: Channel) -> bool:
-    return receiver.open(sender.seal(b"said")) == b"said"
+    return receiver.open(sender.seal(b"said"), 0.0) == b"said"

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from edgenode.protocol.wire import Address
+
+_Name = TypeVar("_Name")
 
 BOOK_LIMIT = 256
 """Addresses kept; a ward is smaller, and a flood of invented ones must not fill memory."""
@@ -33,7 +36,8 @@ class AddressBook:
 
     def __init__(self, seeds: Iterable[Address], now: float) -> None:
         self._doors = {address: _Door(float("inf"), now) for address in seeds}
-        self._shunned: dict[Address | bytes, float] = {}
+        self._shunned: dict[Address, float] = {}
+        self._shunned_members: dict[bytes, float] = {}
 
     def add_seed(self, address: Address, now: float) -> None:
         """Add an address that is a seed for a day, unless it is said again."""
@@ -61,19 +65,23 @@ class AddressBook:
         if address in self._doors:
             self._doors[address].retry = LONGEST_RETRY
 
-    def shun(self, whom: Address | bytes, now: float) -> None:
-        """Take nothing from this address, or from this member (public key), for a while."""
-        self._shunned[whom] = now + SHUN_TIME
+    def shun(self, address: Address, now: float) -> None:
+        """Take nothing from this address for a while."""
+        self._shunned[address] = now + SHUN_TIME
         if len(self._shunned) > BOOK_LIMIT:
             del self._shunned[next(iter(self._shunned))]
 
-    def is_shunned(self, whom: Address | bytes, now: float) -> bool:
-        """Whether the address or member is left alone at present."""
-        until = self._shunned.get(whom)
-        if until is not None and until <= now:
-            del self._shunned[whom]
-            return False
-        return until is not None
+    def is_shunned(self, address: Address, now: float) -> bool:
+        """Whether the address is left alone at present."""
+        return _stands(self._shunned, address, now)
+
+    def shun_member(self, member: bytes, now: float) -> None:
+        """Have no session with this member (public key) for a while: the ward has few of them."""
+        self._shunned_members[member] = now + SHUN_TIME
+
+    def is_shunned_member(self, member: bytes, now: float) -> bool:
+        """Whether there is to be no session with this member at present."""
+        return _stands(self._shunned_members, member, now)
 
     def due(self, connected: set[Address], now: float) -> list[Address]:
         """The addresses to knock at now; each is due again later, less and less often."""
@@ -95,3 +103,12 @@ class AddressBook:
         return min(
             (door.knock_at for a, door in self._doors.items() if a not in connected), default=None
         )
+
+
+def _stands(until_by: dict[_Name, float], name: _Name, now: float) -> bool:
+    """Whether the time that stands beside a name is not over; what is over is forgotten."""
+    until = until_by.get(name)
+    if until is not None and until <= now:
+        del until_by[name]
+        return False
+    return until is not None

@@ -29,9 +29,20 @@ class Channel:
         local: The index by which the other node's datagrams name this channel.
         made: When it was made, in the monotonic clock's seconds.
         asked: Whether this node has asked for it.
+        heard: When something came through it last; None if nothing did.
     """
 
-    __slots__ = ("_counter", "_opening", "_remote", "_seen", "_sending", "asked", "local", "made")
+    __slots__ = (
+        "_counter",
+        "_opening",
+        "_remote",
+        "_seen",
+        "_sending",
+        "asked",
+        "heard",
+        "local",
+        "made",
+    )
 
     def __init__(
         self,
@@ -47,6 +58,7 @@ class Channel:
         self.local = local
         self.made = made
         self.asked = asked
+        self.heard: float | None = None
         self._remote = u32(remote)
         self._sending = ChaCha20Poly1305(sending)
         self._opening = ChaCha20Poly1305(receiving)
@@ -60,7 +72,7 @@ class Channel:
         head = _FORM + self._remote + counter
         return head + self._sending.encrypt(bytes(4) + counter, plaintext, head)
 
-    def open(self, datagram: bytes) -> bytes:
+    def open(self, datagram: bytes, now: float) -> bytes:
         """The plaintext of a datagram that names this channel.
 
         Raises:
@@ -74,6 +86,7 @@ class Channel:
         # Only now: a number that anybody can write must not use up the window.
         if not self._seen.accept(int.from_bytes(head[5:], "little")):
             raise Dropped(Drop.REPLAYED)
+        self.heard = now
         return plaintext
 
 

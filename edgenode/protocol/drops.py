@@ -16,6 +16,7 @@ class Drop(StrEnum):
     ITSELF = "itself"
     FORGED = "forged"
     REVOKED = "revoked"
+    REFUSED_BEFORE = "refused_before"
     TOO_MANY_OFFERS = "too_many_offers"
     TOO_MANY_PEERS = "too_many_peers"
     NO_SESSION = "no_session"

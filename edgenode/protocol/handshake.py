@@ -55,6 +55,16 @@ HELLOS_REMEMBERED = 512
 OFFERS_LIMIT = 64
 """Own offers that wait for an answer: as many as there can be sessions."""
 
+OFFERS_TO_SITE = 16
+"""Of them to one host: who answers on many ports must not take all."""
+
+OWN_OFFERS_PER_SECOND = 20.0
+OWN_OFFERS_AT_ONCE = 64
+"""Offers that this node makes: each is signed."""
+
+ACCEPT_TRIES = 4
+"""Acceptances of one offer whose signature is checked."""
+
 OFFER_TRIES = 6
 """Times that an offer is sent; at 40 % loss each way all fail once in 15 times, and the next hello
 begins anew."""
@@ -65,11 +75,20 @@ OFFERS_PER_SECOND = 50.0
 OFFERS_AT_ONCE = 128
 """A node that starts is knocked at by a whole ward."""
 
+SITE_OFFERS_PER_SECOND = 5.0
+SITE_OFFERS_AT_ONCE = 40
+"""Of them from one host: a ward behind one router starts at once."""
+
+SITES_REMEMBERED = 256
+
+REFUSED_REMEMBERED = 512
+"""Offers that came to nothing, so that recordings of them are not looked at again."""
+
 UNCONFIRMED_TIME = 30.0
 """Seconds for which a channel waits for its first datagram: statuses come more often."""
 
 UNCONFIRMED_LIMIT = 128
-"""Channels that wait so, 1 kB each."""
+"""Channels that wait so, 2 kB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +112,8 @@ class _Knock:
 
     address: Address
     at: float
+    elsewhere: bool = False
+    """Whether it was answered from another address, which then was knocked at."""
 
 
 @dataclass(slots=True)
@@ -105,6 +126,7 @@ class _Offered:
     round_trip: RoundTrip
     again_at: float
     sent: int = 1
+    tries: int = 0
 
 
 @dataclass(slots=True)
@@ -122,6 +144,7 @@ class Handshakes:
     Attributes:
         instance: The random number of this run of the node.
         outbox: Datagrams to send from the sync socket, with their destination.
+        offers_made: How many offers this node has made.
     """
 
     def __init__(
@@ -145,6 +168,10 @@ class Handshakes:
         self._secrets = [rng.randbytes(32), rng.randbytes(32)]
         self._secret_at = now
         self._budget = Budget(OFFERS_PER_SECOND, OFFERS_AT_ONCE, now)
+        self._site_budgets: OrderedDict[str, Budget] = OrderedDict()
+        self._own_budget = Budget(OWN_OFFERS_PER_SECOND, OWN_OFFERS_AT_ONCE, now)
+        self._refused: OrderedDict[Offer, None] = OrderedDict()
+        self.offers_made = 0
         self._knocks: OrderedDict[bytes, _Knock] = OrderedDict()
         self._offered: OrderedDict[int, _Offered] = OrderedDict()
         self._answered: OrderedDict[Offer, _Answered] = OrderedDict()
@@ -177,6 +204,7 @@ class Handshakes:
 
     def tick(self, now: float) -> None:
         """Say offers again that were not answered, forget what has waited too long."""
+        self._change_secret(now)
         for index, offered in list(self._offered.items()):
             if now < offered.again_at:
                 continue
@@ -205,11 +233,14 @@ class Handshakes:
         datagram: bytes,
         now: float,
         admit: Admit,
+        *,
+        known: bool = False,
     ) -> Established | None:
         """Take in a datagram of the gate; a channel comes out when it is made here.
 
         `admit` is called with who comes, from where, and whether this node knocked, before anything
-        is kept of them; it raises `Dropped` for whom there is no place.
+        is kept of them; it raises `Dropped` for whom there is no place. `known` says that there is
+        a session with that host, or that it is a seed's: strangers do not use up its budget.
 
         Raises:
             Dropped: it leads to nothing.
@@ -224,7 +255,7 @@ class Handshakes:
             case Welcome():
                 self._welcomed(source, message, now)
             case Offer():
-                self._offer_came(source, message, now, admit)
+                self._offer_came(source, message, now, admit, known=known)
             case Accept():
                 return self._accepted(source, message, now, admit)
         return None
@@ -233,9 +264,7 @@ class Handshakes:
         """Somebody knocks: answer, and keep nothing."""
         if hello.version != PROTOCOL_VERSION:
             raise Dropped(Drop.OTHER_VERSION)
-        if now - self._secret_at > COOKIE_TIME:
-            self._secrets = [self._rng.randbytes(32), self._secrets[0]]
-            self._secret_at = now
+        self._change_secret(now)
         cookie = self._cookie(self._secrets[0], source, hello.nonce)
         self._send(source, Welcome(hello.nonce, cookie))
 
@@ -246,14 +275,27 @@ class Handshakes:
         knock = self._knocks.get(welcome.nonce)
         if knock is None:
             raise Dropped(Drop.UNASKED)
+        if self._is_own(welcome.cookie, source, welcome.nonce):
+            # Its own answer to its own hello: the address is its own, or somebody reflects them.
+            raise Dropped(Drop.ITSELF)
         if knock.address != source:
             # A node with several addresses answers from another one than was knocked at. One
             # knock there, as long as this welcome, proves that address as well.
-            self.knock(source, now)
+            if not knock.elsewhere:
+                knock.elsewhere = True
+                self.knock(source, now)
             raise Dropped(Drop.UNASKED)
         del self._knocks[welcome.nonce]
         if any(offered.address == source for offered in self._offered.values()):
             raise Dropped(Drop.UNASKED)  # several knocks were answered; one is enough
+        to_site = sum(o.address.site == source.site for o in self._offered.values())
+        if (
+            len(self._offered) >= OFFERS_LIMIT
+            or to_site >= OFFERS_TO_SITE
+            or not self._own_budget.take(1, now)
+        ):
+            raise Dropped(Drop.TOO_MANY_OFFERS)
+        self.offers_made += 1
         private = self._ephemeral()
         index = self._draw_index()
         offer = Offer(welcome.nonce, welcome.cookie, _public(private), self._introduction(index))
@@ -264,23 +306,44 @@ class Handshakes:
         self._offered[index] = _Offered(
             source, offer, private, round_trip, now + round_trip.timeout
         )
-        if len(self._offered) > OFFERS_LIMIT:
-            self._forget_offer(next(iter(self._offered)))
         self._send(source, offer)
 
-    def _offer_came(self, source: Address, offer: Offer, now: float, admit: Admit) -> None:
+    def _offer_came(
+        self, source: Address, offer: Offer, now: float, admit: Admit, *, known: bool
+    ) -> None:
         """Our welcome was read at this address: see who it is, and say who we are."""
-        if not any(
-            hmac.compare_digest(offer.cookie, self._cookie(secret, source, offer.nonce))
-            for secret in self._secrets
-        ):
+        self._change_secret(now)
+        if not self._is_own(offer.cookie, source, offer.nonce):
             raise Dropped(Drop.NO_COOKIE)
         answered = self._answered.get(offer)
         if answered is not None:
             self.outbox.append((source, answered.acceptance))
             return
-        if not self._budget.take(1, now):
+        if offer in self._refused:
+            raise Dropped(Drop.REFUSED_BEFORE)
+        if not self._may_look(source, now, known=known):
             raise Dropped(Drop.TOO_MANY_OFFERS)
+        try:
+            self._accept(source, offer, now, admit)
+        except Dropped:
+            self._refused[offer] = None
+            if len(self._refused) > REFUSED_REMEMBERED:
+                self._refused.popitem(last=False)
+            raise
+
+    def _may_look(self, source: Address, now: float, *, known: bool) -> bool:
+        """Whether the budgets allow to look at an offer more, from this host and at all."""
+        where = source.site
+        budget = self._site_budgets.get(where)
+        if budget is None:
+            budget = Budget(SITE_OFFERS_PER_SECOND, SITE_OFFERS_AT_ONCE, now)
+            self._site_budgets[where] = budget
+        self._site_budgets.move_to_end(where)
+        if len(self._site_budgets) > SITES_REMEMBERED:
+            self._site_budgets.popitem(last=False)
+        return budget.take(1, now) and (known or self._budget.take(1, now))
+
+    def _accept(self, source: Address, offer: Offer, now: float, admit: Admit) -> None:
         who = offer.introduction
         if not who.is_signed(offer.context(self._genesis_id)):
             raise Dropped(Drop.FORGED)
@@ -319,9 +382,17 @@ class Handshakes:
         if offered is None or offered.address != source:
             raise Dropped(Drop.UNASKED)
         who = accept.introduction
+        offered.tries += 1
+        if offered.tries > ACCEPT_TRIES:
+            self._forget_offer(accept.index)
+            raise Dropped(Drop.TOO_MANY_OFFERS)
         if not who.is_signed(accept.context(self._genesis_id, offered.offer)):
             raise Dropped(Drop.FORGED)
-        admit(who, source, True)
+        try:
+            admit(who, source, True)
+        except Dropped:
+            self._forget_offer(accept.index)
+            raise
         asker_key, answerer_key = self._keys(
             offered.private, accept.ephemeral, offered.offer, accept
         )
@@ -352,6 +423,20 @@ class Handshakes:
     def _cookie(self, secret: bytes, source: Address, nonce: bytes) -> bytes:
         """What only this node, with this secret, could say of this address and hello."""
         return hmac.digest(secret, nonce + str(source).encode(), "sha256")[:COOKIE_BYTES]
+
+    def _is_own(self, cookie: bytes, source: Address, nonce: bytes) -> bool:
+        """Whether this node has made the cookie, for this address and hello, not too long ago."""
+        return any(
+            hmac.compare_digest(cookie, self._cookie(secret, source, nonce))
+            for secret in self._secrets
+        )
+
+    def _change_secret(self, now: float) -> None:
+        if now - self._secret_at > 2 * COOKIE_TIME:
+            self._secrets[0] = self._rng.randbytes(32)  # both are too old
+        if now - self._secret_at > COOKIE_TIME:
+            self._secrets = [self._rng.randbytes(32), self._secrets[0]]
+            self._secret_at = now
 
     def _introduction(self, index: int) -> Introduction:
         return Introduction(self._key.public, self.instance, index, self._broadcast_port)

@@ -17,7 +17,7 @@ from edgenode.protocol.handshake import UNCONFIRMED_TIME, Established, Handshake
 from edgenode.protocol.handshake_messages import Introduction
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.peer import Peer
-from edgenode.protocol.places import Comer, has_place
+from edgenode.protocol.places import Comer, has_place, who_gives_way
 from edgenode.protocol.roles import Role
 from edgenode.protocol.wire import (
     ADDRESSES_LIMIT,
@@ -139,8 +139,6 @@ class Links:
             return self._receive(socket, source, datagram, now)
         except Dropped as dropped:
             traffic.dropped[dropped.reason] += 1
-            if dropped.reason is Drop.ITSELF:
-                self.book.postpone(source)
             return None
         finally:
             self._post_handshakes()
@@ -160,6 +158,7 @@ class Links:
                 datagram,
                 now.monotonic,
                 lambda who, address, knocked: self._admit(who, address, now, knocked=knocked),
+                known=self._is_known(source, now),
             )
             if made is not None:
                 peer = self._establish(made, now)
@@ -184,7 +183,7 @@ class Links:
             peer, channel = known
             if source.host != peer.address.host:
                 raise Dropped(Drop.MOVED)
-            plaintext = channel.open(datagram)
+            plaintext = channel.open(datagram, now.monotonic)
             if channel.made > peer.sending.made:
                 peer.sending = channel
             return peer, plaintext
@@ -193,7 +192,7 @@ class Links:
             raise Dropped(Drop.NO_SESSION)
         if source.host != made.address.host:
             raise Dropped(Drop.MOVED)
-        plaintext = made.channel.open(datagram)
+        plaintext = made.channel.open(datagram, now.monotonic)
         self._handshakes.confirm(index)
         try:
             # Others may have come since it was accepted.
@@ -202,28 +201,51 @@ class Links:
             self._handshakes.release(index)
             raise
         peer = self._establish(made, now)
-        peer.sending = made.channel
         if peer in self.joined:
             self._send_status(peer, now)
         return peer, plaintext
 
+    def _is_known(self, source: Address, now: Instant) -> bool:
+        """Whether a session stands with this host, or it is a seed's."""
+        hosts = {peer.address.host for peer in self.peers.values()}
+        return source.host in hosts or self.book.is_seed(source, now.monotonic)
+
     def _admit(self, who: Introduction, source: Address, now: Instant, *, knocked: bool) -> None:
         """Raise `Dropped` if there may be no session with this node."""
-        if self.book.is_shunned(who.member, now.monotonic):
+        if self.book.is_shunned_member(who.member, now.monotonic):
             raise Dropped(Drop.SHUNNED)
         role = self._local.role(who.member)
         if role is Role.REVOKED:
             raise Dropped(Drop.REVOKED)
-        if self._peer(who) is not None:
+        if (peer := self._peer(who)) is not None:
+            if source.host != peer.address.host and now.monotonic - peer.heard <= PROBE_AFTER:
+                # It is where it was. It has two addresses, or somebody passes a handshake on:
+                # that shows who made it, but not that the way there is good for all else.
+                self.book.postpone(source)
+                raise Dropped(Drop.MOVED)
             return
-        seeds = [
-            p.address for p in self.peers.values() if self.book.is_seed(p.address, now.monotonic)
-        ]
+        self._make_place(self._comer(who, source, role, now, knocked=knocked), now, try_only=True)
+
+    def _comer(
+        self, who: Introduction, source: Address, role: Role, now: Instant, *, knocked: bool
+    ) -> Comer:
         seed = self.book.is_seed(source, now.monotonic)
+        return Comer(source, who.member, role, seed, knocked)
+
+    def _make_place(self, comer: Comer, now: Instant, *, try_only: bool = False) -> None:
+        """Let a guest leave for this comer if that is needed; raises `Dropped` if it is in vain."""
+        is_seed = self.book.is_seed
+        seeds = [p.address for p in self.peers.values() if is_seed(p.address, now.monotonic)]
         # The node that was at this address gives its place up.
-        others = [peer for peer in self.peers.values() if peer.address != source]
-        if not has_place(Comer(source, who.member, role, seed, knocked), others, seeds):
+        others = [peer for peer in self.peers.values() if peer.address != comer.address]
+        if has_place(comer, others, seeds):
+            return
+        leaving = who_gives_way(comer, others, seeds)
+        remaining = [peer for peer in others if peer is not leaving]
+        if leaving is None or not has_place(comer, remaining, seeds):
             raise Dropped(Drop.TOO_MANY_PEERS)
+        if not try_only:
+            self._leave(leaving)
 
     def _establish(self, made: Established, now: Instant) -> Peer:
         """Take up a channel: of a session that stands, or of a new one."""
@@ -232,11 +254,13 @@ class Links:
         for old in [p for p in self.peers.values() if p.address == source and p is not peer]:
             self._leave(old)  # the node at this address has started anew
         if peer is None:
+            role = self._local.role(who.member)
+            self._make_place(self._comer(who, source, role, now, knocked=channel.asked), now)
             peer = Peer(
                 session=next(self._numbers),
                 member=who.member,
                 instance=who.instance,
-                role=self._local.role(who.member),
+                role=role,
                 address=source,
                 broadcast=None,
                 tip=NOWHERE,
@@ -245,13 +269,15 @@ class Links:
                 status_interval=STATUS_INTERVAL,
                 sending=channel,
                 channels=[],
+                knocked=channel.asked,
             )
             self.peers[peer.session] = peer
             self.joined.append(peer)
         peer.channels.append(channel)
         self._channels[channel.local] = peer, channel
+        if channel.heard is not None and channel.made > peer.sending.made:
+            peer.sending = channel
         self._retire_channels(peer, now)
-        peer.knocked = peer.knocked or channel.asked
         # A peer that moved to another address has proven that one now.
         peer.address = source
         peer.broadcast = Address(source.host, who.broadcast_port) if who.broadcast_port else None
@@ -268,16 +294,15 @@ class Links:
 
     def _retire_channels(self, peer: Peer, now: Instant) -> None:
         """Let go of channels that the peer does not use any more, or never got."""
-        age = now.monotonic
         for channel in peer.channels[:]:
-            newer = channel.made > peer.sending.made
             if channel is peer.sending:
-                gone = age - channel.made > KEY_LIFETIME
-            elif newer:
-                gone = age - channel.made > UNCONFIRMED_TIME
+                gone = now.monotonic - channel.made > KEY_LIFETIME
             else:
-                gone = age - peer.sending.made > UNCONFIRMED_TIME
-            if gone or (channel is not peer.sending and len(peer.channels) > CHANNELS_LIMIT):
+                # The peer sends through it, never got it, or has left it for another.
+                used = channel.made if channel.heard is None else channel.heard
+                gone = now.monotonic - used > UNCONFIRMED_TIME
+                gone = gone or len(peer.channels) > CHANNELS_LIMIT
+            if gone:
                 self._drop_channel(peer, channel)
 
     def _drop_channel(self, peer: Peer, channel: Channel) -> None:
@@ -301,6 +326,11 @@ class Links:
                 peer.tip = message.tip
         return peer, message
 
+    @property
+    def offers_made(self) -> int:
+        """Offers of a session that this node has made: each has a time at which it is repeated."""
+        return self._handshakes.offers_made
+
     # Out
 
     def send(self, peer: Peer, message: Message, socket: Socket = Socket.SYNC) -> None:
@@ -315,10 +345,16 @@ class Links:
         self._post(socket, address, peer.sending.seal(wire.encode(message)))
 
     def blame(self, peer: Peer, now: Instant) -> None:
-        """End the session of a peer that did what no honest node does; shun its address and key."""
+        """End the session of a peer that did what no honest node does, and shun it.
+
+        A member is shunned by its key, in all its sessions; guests can make as many as they like.
+        """
         self.book.shun(peer.address, now.monotonic)
-        self.book.shun(peer.member, now.monotonic)
         self._leave(peer)
+        if peer.role is Role.MEMBER:
+            self.book.shun_member(peer.member, now.monotonic)
+            for other in [p for p in self.peers.values() if p.member == peer.member]:
+                self._leave(other)
 
     def members_changed(self) -> list[Peer]:
         """The chain has moved; returns the peers whose session ended, for they were revoked."""
@@ -344,7 +380,7 @@ class Links:
                 self._send_status(peer, now)
                 # A silent one may have started anew and not know this session: it knows a knock.
                 silent = now.monotonic - peer.heard > PROBE_AFTER
-                newest = peer.channels[-1] is peer.sending
+                newest = all(c.made <= peer.sending.made for c in peer.channels)
                 if silent or (newest and now.monotonic >= _rekey_at(peer.sending)):
                     self._handshakes.knock(peer.address, now.monotonic)
         for address in self.book.due(self._connected(), now.monotonic):

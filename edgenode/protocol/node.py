@@ -126,9 +126,11 @@ class Node:
 
     def receive(self, socket: Socket, source: Address, datagram: bytes, now: Instant) -> bool:
         """A datagram came in; returns whether it meant anything."""
+        offers = self.links.offers_made
         opened = self.links.receive(socket, source, datagram, now)
         if opened is None and not self.links.joined and not self.links.left:
-            return False  # garbage must not cost more than its opening
+            # Garbage must not cost more than its opening.
+            return self.links.offers_made > offers
         self._note_peers(now)
         if opened is not None:
             peer, message = opened

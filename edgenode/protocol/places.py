@@ -11,8 +11,8 @@ PEERS_LIMIT = 64
 """Sessions at a time. Each may cost a window of chunks and a replay window, 140 kB at most."""
 
 HOST_LIMIT = 32
-"""Of them at one host, seeds aside: one box with many ports must not take all places, while a ward
-behind one router, or on one computer for a trial, has that many."""
+"""Of them at one host (of IPv6, in one /64), seeds aside: one box with many ports must not take all
+places, while a ward behind one router, or on one computer for a trial, has that many."""
 
 SEED_PLACES = 8
 """Of them for seeds alone."""
@@ -47,7 +47,7 @@ def has_place(comer: Comer, peers: Iterable[Peer], seeds: Iterable[Address]) -> 
     unasked = [peer for peer in others if not peer.knocked]
     taken = [
         (len(others), PEERS_LIMIT - SEED_PLACES),
-        (sum(peer.address.host == comer.address.host for peer in others), HOST_LIMIT),
+        (sum(peer.address.site == comer.address.site for peer in others), HOST_LIMIT),
         (sum(peer.member == comer.member for peer in others), MEMBER_SESSIONS),
     ]
     if not comer.knocked:
@@ -55,3 +55,15 @@ def has_place(comer: Comer, peers: Iterable[Peer], seeds: Iterable[Address]) -> 
         if comer.role is not Role.MEMBER:
             taken.append((sum(peer.role is not Role.MEMBER for peer in unasked), GUEST_PLACES))
     return len(peers) < PEERS_LIMIT and (comer.seed or all(n < limit for n, limit in taken))
+
+
+def who_gives_way(comer: Comer, peers: Iterable[Peer], seeds: Iterable[Address]) -> Peer | None:
+    """The guest that leaves its place to a member for whom there is none; None if nobody does.
+
+    It is the one that came last.
+    """
+    if comer.role is not Role.MEMBER:
+        return None
+    seeds = set(seeds)
+    guests = [p for p in peers if p.role is not Role.MEMBER and p.address not in seeds]
+    return guests[-1] if guests else None

@@ -47,6 +47,13 @@ class Address(NamedTuple):
         """As host:port, IPv6 in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def site(self) -> str:
+        """What one box can have any number of addresses in: an IPv4 address, an IPv6 /64."""
+        if ":" not in self.host:
+            return self.host
+        return ipaddress.IPv6Address(self.host.partition("%")[0]).packed[:8].hex()
+
 
 class Socket(IntEnum):
     """The two sockets of a node (paper, section on the peer-to-peer network)."""

@@ -17,7 +17,7 @@ def ends() -> tuple[Channel, Channel]:
 
 def reason(channel: Channel, datagram: bytes) -> Drop:
     with pytest.raises(Dropped) as dropped:
-        channel.open(datagram)
+        channel.open(datagram, 0.0)
     return dropped.value.reason
 
 
@@ -30,7 +30,7 @@ def test_what_one_end_seals_the_other_opens_once_and_nobody_else(said):
         assert len(datagram) == CHANNEL_BYTES + len(plaintext)
         assert index_of(datagram) == receiver.local
         assert reason(sender, datagram) is Drop.UNSEALED, "reflected"
-        assert receiver.open(datagram) == plaintext
+        assert receiver.open(datagram, 0.0) == plaintext
         assert reason(receiver, datagram) is Drop.REPLAYED
 
 
@@ -38,7 +38,7 @@ def test_what_one_end_seals_the_other_opens_once_and_nobody_else(said):
 def test_datagrams_may_overtake_each_other(order):
     a, b = ends()
     datagrams = [a.seal(bytes([n])) for n in range(12)]
-    assert [b.open(datagrams[n]) for n in order] == [bytes([n]) for n in order]
+    assert [b.open(datagrams[n], 0.0) for n in order] == [bytes([n]) for n in order]
 
 
 @given(st.binary(max_size=40), st.data())
@@ -49,7 +49,7 @@ def test_with_any_bit_flipped_it_does_not_open_and_uses_nothing_up(plaintext, da
     bit = data.draw(st.integers(0, 8 * len(datagram) - 1))
     flipped[bit // 8] ^= 1 << bit % 8
     assert reason(b, bytes(flipped)) is Drop.UNSEALED
-    assert b.open(datagram) == plaintext
+    assert b.open(datagram, 0.0) == plaintext
 
 
 @given(st.binary(max_size=1300))

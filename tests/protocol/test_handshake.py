@@ -10,9 +10,14 @@ from edgenode.protocol import handshake, handshake_messages
 from edgenode.protocol.drops import Drop, Dropped
 from edgenode.protocol.gate import Gate
 from edgenode.protocol.handshake import (
+    ACCEPT_TRIES,
     COOKIE_TIME,
     OFFER_TRIES,
     OFFERS_AT_ONCE,
+    OFFERS_TO_SITE,
+    OWN_OFFERS_AT_ONCE,
+    REFUSED_REMEMBERED,
+    SITE_OFFERS_AT_ONCE,
     UNCONFIRMED_LIMIT,
     UNCONFIRMED_TIME,
     Established,
@@ -115,8 +120,8 @@ def test_both_sides_get_one_channel_and_know_with_whom():
     at_a, at_b = record.a.made[0], answerer_of(record)
     assert (at_a.who.member, at_b.who.member) == (record.b.key.public, record.a.key.public)
     assert (at_a.address, at_b.address) == (record.b.address, record.a.address)
-    assert at_b.channel.open(at_a.channel.seal(b"to b")) == b"to b"
-    assert at_a.channel.open(at_b.channel.seal(b"to a")) == b"to a"
+    assert at_b.channel.open(at_a.channel.seal(b"to b"), 0.0) == b"to b"
+    assert at_a.channel.open(at_b.channel.seal(b"to a"), 0.0) == b"to a"
 
 
 def test_no_two_channels_share_a_key():
@@ -129,7 +134,7 @@ def test_no_two_channels_share_a_key():
         for m, (_, other) in enumerate(channels):
             if n != m:
                 with pytest.raises(Dropped):
-                    other.open(one.seal(b"x"))
+                    other.open(one.seal(b"x"), 0.0)
 
 
 def test_a_welcome_is_as_long_as_its_hello_and_leaves_nothing():
@@ -246,7 +251,7 @@ def test_a_recorded_datagram_makes_no_channel_that_anybody_could_use(what):
     sealed = record.a.made[0].channel.seal(b"x")
     for waiting in record.b.handshakes._unconfirmed.values():
         with pytest.raises(Dropped):
-            waiting.channel.open(sealed)
+            waiting.channel.open(sealed, 0.0)
 
 
 def test_an_offer_that_is_played_again_later_never_meets_the_keys_of_the_first_time():
@@ -258,7 +263,7 @@ def test_an_offer_that_is_played_again_later_never_meets_the_keys_of_the_first_t
     assert record.b.hears(record.a.address, record.offer, UNCONFIRMED_TIME + 2) is None
     assert record.b.sent() != record.acceptance
     with pytest.raises(Dropped):
-        answerer_of(record).channel.open(said)
+        answerer_of(record).channel.open(said, 0.0)
 
 
 def test_a_cookie_is_of_one_address_and_of_a_time():
@@ -366,7 +371,7 @@ def test_who_puts_its_own_name_into_the_acceptance_of_another_gets_a_channel_tha
     assert a.hears(b.address, middle.sealed(taken_over)) is None
     (waiting,) = b.handshakes._unconfirmed.values()
     with pytest.raises(Dropped):
-        waiting.channel.open(a.made[0].channel.seal(b"for whom?"))
+        waiting.channel.open(a.made[0].channel.seal(b"for whom?"), 0.0)
 
 
 def test_an_ephemeral_key_of_small_order_makes_no_channel():
@@ -410,11 +415,36 @@ def test_a_node_that_meets_itself_notes_it_and_makes_no_channel():
     a = Side(1)
     a.handshakes.knock(a.address, 0.0)
     a.hears(a.address, a.sent())
-    a.hears(a.address, a.sent())
     assert a.hears(a.address, a.sent()) is Drop.ITSELF
     assert a.take() == []
-    assert not a.handshakes._indices
     assert a.handshakes.deadline() is None
+
+
+def test_a_node_that_meets_itself_behind_a_router_notes_it_too():
+    """Its datagrams come back from another address than it knocked at."""
+    a, outside = Side(1), Address("192.0.2.1", 7070)
+    a.handshakes.knock(outside, 0.0)
+    a.hears(Address("192.0.2.1", 9999), a.sent())
+    a.hears(outside, a.sent())
+    assert a.hears(Address("192.0.2.1", 9999), a.sent()) is Drop.ITSELF
+    assert a.take() == []
+    assert not a.handshakes._indices
+
+
+def test_reflected_datagrams_do_not_keep_a_node_from_its_session():
+    """Somebody sends A's hello and A's own welcome back to it, as if B had."""
+    a, b = Side(1), Side(2)
+    a.knock(b)
+    hello = a.sent()
+    a.hears(b.address, hello)
+    assert a.hears(b.address, a.sent()) is Drop.ITSELF
+    b.hears(a.address, hello)
+    assert a.hears(b.address, b.sent()) is None
+    offer = a.sent()
+    assert a.hears(b.address, offer) is Drop.NO_COOKIE
+    b.hears(a.address, offer)
+    assert a.hears(b.address, b.sent()) is None
+    assert len(a.made) == 1
 
 
 def test_a_clone_of_the_same_card_is_another_node():
@@ -436,19 +466,30 @@ def test_whom_the_node_does_not_admit_gets_nothing():
     offer = a.sent()
     assert b.hears(a.address, offer, admit=nobody) is Drop.REVOKED
     assert b.take() == []
-    assert b.hears(a.address, offer) is None
-    assert a.hears(b.address, b.sent(), admit=nobody) is Drop.REVOKED
+    assert b.hears(a.address, offer) is Drop.REFUSED_BEFORE
+    c = Side(3)
+    a.knock(c)
+    c.hears(a.address, a.sent())
+    a.hears(c.address, c.sent())
+    c.hears(a.address, a.sent())
+
+    def not_that_one(who, address, knocked):
+        raise Dropped(Drop.REVOKED)
+
+    acceptance = c.sent()
+    assert a.hears(c.address, acceptance, admit=not_that_one) is Drop.REVOKED
+    assert a.hears(c.address, acceptance) is Drop.UNASKED, "the offer is forgotten"
     assert a.made == []
 
 
 # Bounds
 
 
-def offers(b: Side, count: int, now: float = 0.0):
+def offers(b: Side, count: int, now: float = 0.0, hosts: int = 1000):
     """Good offers of so many nodes to B."""
     for n in range(count):
         side = Side(n % 250 + 1, key=MemberKey(n.to_bytes(32)))
-        side.address = Address("10.7.7.7", n + 1)
+        side.address = Address(f"10.7.{n % hosts}.7", n + 1)
         side.knock(b, now)
         b.hears(side.address, side.sent(), now)
         side.hears(b.address, b.sent(), now)
@@ -457,9 +498,112 @@ def offers(b: Side, count: int, now: float = 0.0):
 
 def test_a_flood_of_offers_is_looked_at_no_faster_than_the_budget_allows():
     b = Side(2)
-    reasons = [b.hears(source, offer) for source, offer in list(offers(b, OFFERS_AT_ONCE + 20))]
+    flood = list(offers(b, OFFERS_AT_ONCE + 20, hosts=250))
+    reasons = [b.hears(source, offer) for source, offer in flood]
     assert reasons == [None] * OFFERS_AT_ONCE + [Drop.TOO_MANY_OFFERS] * 20
     assert len(b.handshakes._unconfirmed) <= UNCONFIRMED_LIMIT
+    a = Side(1)
+    a.knock(b)
+    b.hears(a.address, a.sent())
+    a.hears(b.address, b.take()[-1][1])
+    made = b.handshakes.receive(a.address, a.sent(), 0.0, everybody, known=True)
+    assert made is None
+    assert b.take(), "with whom there is a session, or who is a seed, is not among strangers"
+
+
+def test_one_host_does_not_use_up_the_budget_of_all():
+    b = Side(2)
+    reasons = [b.hears(source, offer) for source, offer in list(offers(b, 100, hosts=1))]
+    assert reasons == [None] * SITE_OFFERS_AT_ONCE + [Drop.TOO_MANY_OFFERS] * (
+        100 - SITE_OFFERS_AT_ONCE
+    )
+    b.take()
+    a = Side(1)
+    a.knock(b)
+    b.hears(a.address, a.sent())
+    a.hears(b.address, b.sent())
+    assert b.hears(a.address, a.sent()) is None
+
+
+def test_a_refused_offer_that_is_played_again_is_not_looked_at_again():
+    b = Side(2)
+    ((source, offer),) = offers(b, 1)
+
+    def nobody(who, address, knocked):
+        raise Dropped(Drop.TOO_MANY_PEERS)
+
+    assert b.hears(source, offer, admit=nobody) is Drop.TOO_MANY_PEERS
+    for _ in range(1000):
+        assert b.hears(source, offer, admit=nobody) is Drop.REFUSED_BEFORE
+    a = Side(1)
+    a.knock(b)
+    b.hears(a.address, a.sent())
+    a.hears(b.address, b.sent())
+    assert b.hears(a.address, a.sent()) is None
+    assert len(b.handshakes._refused) <= REFUSED_REMEMBERED
+
+
+def test_a_cookie_is_forgotten_although_nobody_else_knocks():
+    b = Side(2)
+    ((source, offer),) = offers(b, 1)
+    assert b.hears(source, offer, now=2 * COOKIE_TIME + 1) is Drop.NO_COOKIE
+
+
+def test_one_hello_makes_one_knock_elsewhere_whoever_answers_from_wherever():
+    a, b = Side(1), Side(2)
+    a.knock(b)
+    b.hears(a.address, a.sent())
+    welcome = b.sent()
+    for n in range(1000):
+        assert a.hears(Address("10.6.6.6", n + 1), welcome) is Drop.UNASKED
+    assert len(a.take()) == 1
+    assert a.hears(b.address, welcome) is None, "the genuine answer still counts"
+
+
+def test_who_answers_on_many_ports_does_not_take_all_places_for_offers():
+    a, b = Side(1), Side(2)
+    guest = Side(3)
+    for port in range(1, 200):
+        a.handshakes.knock(Address("10.6.6.6", port), 0.0)
+        guest.hears(a.address, a.sent())
+        a.hears(Address("10.6.6.6", port), guest.sent())
+        a.take()
+    assert len(a.handshakes._offered) == OFFERS_TO_SITE
+    a.knock(b)
+    b.hears(a.address, a.sent())
+    assert a.hears(b.address, b.sent()) is None
+    assert a.sent()
+
+
+def test_own_offers_are_made_no_faster_than_their_budget_allows():
+    a = Side(1)
+    made = 0
+    for n in range(200):
+        other = Side(n % 250 + 2)
+        other.address = Address(f"10.8.{n}.8", 7070)
+        a.knock(other)
+        other.hears(a.address, a.sent())
+        a.hears(other.address, other.sent())
+        made += len(a.take())
+        a.handshakes._offered.clear()
+        a.handshakes._indices.clear()
+    assert made == OWN_OFFERS_AT_ONCE
+
+
+def test_forged_acceptances_are_checked_a_few_times_only():
+    a, liar = Side(1), Side(3)
+    a.knock(liar)
+    liar.hears(a.address, a.sent())
+    a.hears(liar.address, liar.sent())
+    offer = a.says(sent := a.sent())
+    liar.hears(a.address, sent)
+    accept = liar.says(liar.sent())
+    forged = replace(accept, introduction=replace(accept.introduction, instance=1))
+    reasons = [a.hears(liar.address, liar.sealed(forged)) for _ in range(ACCEPT_TRIES + 3)]
+    assert reasons[:ACCEPT_TRIES] == [Drop.FORGED] * ACCEPT_TRIES
+    assert Drop.FORGED not in reasons[ACCEPT_TRIES:]
+    assert not a.handshakes._offered
+    assert offer.introduction.index not in a.handshakes._indices
 
 
 def test_channels_that_nobody_uses_are_bounded_and_forgotten(monkeypatch):
@@ -478,12 +622,14 @@ def test_channels_that_nobody_uses_are_bounded_and_forgotten(monkeypatch):
 def test_own_offers_are_bounded(monkeypatch):
     monkeypatch.setattr(handshake, "OFFERS_LIMIT", 4)
     a = Side(1)
+    reasons = []
     for n in range(2, 12):
         other = Side(n)
         a.knock(other)
         other.hears(a.address, a.sent())
-        a.hears(other.address, other.sent())
+        reasons.append(a.hears(other.address, other.sent()))
         a.take()
+    assert reasons == [None] * 4 + [Drop.TOO_MANY_OFFERS] * 6, "those that wait are not pushed out"
     assert len(a.handshakes._offered) == len(a.handshakes._indices) == 4
 
 

@@ -216,8 +216,26 @@ def test_a_node_that_hears_itself_knocks_there_seldom_but_strikes_nothing_out():
         knocks += len(node.outbox)
         while node.outbox:
             node.receive(Socket.SYNC, A, node.outbox.pop().data, at(second))
-    assert 5 <= knocks <= 13
+    assert knocks < 2 * 20, "each knock and its answer"
     assert node.peers == {}
+
+
+def test_a_blamed_member_is_shunned_in_all_its_sessions_however_many_guests_are_blamed_as_well():
+    key = MemberKey(random.Random(2).randbytes(32))
+    role = roles({key.public: Role.MEMBER}, otherwise=Role.GUEST)
+    node = links(1, role=role)
+    clones = {Address(f"10.1.1.{n}", 7070): links(10 + n, seeds=[A], key=key) for n in range(3)}
+    meet({A: node, **clones}, 8)
+    assert len(node.peers) == 3
+    node.blame(only(node), at(9))
+    assert node.peers == {}
+    for n in range(300):
+        guest = {Address(f"10.2.{n}.1", 7070): links(100 + n, seeds=[A])}
+        meet({A: node, **guest}, 1, start=10 + n)
+        node.blame(only(node), at(10 + n))
+    meet({A: node, Address("10.3.3.3", 7070): links(5, seeds=[A], key=key)}, 40, start=320)
+    assert node.peers == {}
+    assert len(node.book._shunned_members) == 1
 
 
 def test_a_blamed_peer_is_shunned_by_its_address_and_by_its_key():
@@ -385,6 +403,141 @@ def test_a_peer_that_was_enrolled_is_no_guest_any_more():
     standing[public_of(2)] = Role.MEMBER
     assert node.members_changed() == []
     assert only(node).role is Role.MEMBER
+
+
+def test_a_member_takes_the_place_of_a_guest():
+    """Guests tell addresses of their own, and are knocked at there."""
+    role = roles({public_of(2): Role.MEMBER}, otherwise=Role.GUEST)
+    node = links(1, role=role)
+    guests = crowd(5, 20)
+    for address in guests:
+        node.book.learn(address, 0)
+    meet({A: node, **guests}, 30)
+    assert len(node.peers) == PEERS_LIMIT - SEED_PLACES
+    meet({A: node, **guests, B: links(2, seeds=[A])}, 30, start=30)
+    assert B in {peer.address for peer in node.peers.values()}
+    assert len(node.peers) == PEERS_LIMIT - SEED_PLACES
+
+
+def test_a_guest_that_is_probed_still_came_unasked():
+    node = links(1, role=roles({}, otherwise=Role.GUEST))
+    first, second = (
+        crowd(1, 8),
+        {Address("10.7.7.7", 1 + n): links(2000 + n, seeds=[A]) for n in range(8)},
+    )
+    meet({A: node, **first}, 8)
+    assert len(node.peers) == GUEST_PLACES
+    for guest in first.values():
+        guest._send_status = lambda *_: None
+    meet({A: node, **first}, 20, start=8)
+    meet({A: node, **first, **second}, 12, start=28)
+    assert len(node.peers) == GUEST_PLACES
+
+
+def test_addresses_of_one_ipv6_network_are_those_of_one_host():
+    node = links(1)
+    crowd_there = {
+        Address(f"2001:db8::{n + 1:x}", 7070): links(3000 + n, seeds=[A]) for n in range(60)
+    }
+    meet({A: node, **crowd_there}, 20)
+    assert len(node.peers) == HOST_LIMIT
+
+
+def passed_on(a: Links, b: Links, by: Address, seconds: int, start: int = 1) -> None:
+    """Let A and B talk; what they send to `by` comes to the other, as if `by` had sent it."""
+    for second in range(start, start + seconds):
+        now = at(second)
+        for node, source, other in ((a, A, b), (b, B, a)):
+            node.tick(now)
+            if node.peers:
+                node.send(only(node), NewTransaction(b"x"))
+            outbox, node.outbox = node.outbox, []
+            for datagram in outbox:
+                whence = by if datagram.address == by else source
+                other.receive(datagram.socket, whence, datagram.data, now)
+
+
+def test_who_passes_a_handshake_on_moves_no_session_that_stands():
+    """Without any key: what a stranger passes on is genuine, but does not show the way there."""
+    a, b = connected()
+    relay = Address("10.0.0.66", 7070)
+    a.book.learn(relay, 0)
+    b.book.add_seed(relay, 0)
+    sessions = only(a), only(b)
+    sent = a.traffic[Socket.SYNC].datagrams_sent
+    passed_on(a, b, relay, 300)
+    assert (only(a), only(b)) == sessions
+    assert (only(a).address, only(b).address) == (B, A)
+    assert only(b).datagrams_received >= 300
+    assert a.traffic[Socket.SYNC].datagrams_sent - sent < 300 + 300 / 2, "and costs little"
+
+
+def test_a_peer_with_two_addresses_keeps_its_session_at_one_of_them():
+    a, b = links(1), links(2)
+    other = Address("2001:db8::2", 7070)
+    a.book.add_seed(B, 0)
+    a.book.add_seed(other, 0)
+    offers = 0
+    for second in range(300):
+        a.tick(at(second))
+        b.tick(at(second))
+        for _ in range(6):
+            outbox, a.outbox = a.outbox, []
+            for datagram in outbox:
+                offers += len(datagram.data) == 216
+                # By the other address it comes from another one of A's, too.
+                source = A if datagram.address == B else Address("2001:db8::1", 7070)
+                b.receive(datagram.socket, source, datagram.data, at(second))
+            outbox, b.outbox = b.outbox, []
+            for datagram in outbox:
+                source = B if datagram.address == A else other
+                a.receive(datagram.socket, source, datagram.data, at(second))
+    assert len(a.peers) == 1
+    assert offers < 50, "each knock is heard six times and refused"
+
+
+@pytest.mark.parametrize("delay", [0.005, 0.02, 0.3])
+def test_both_may_knock_before_they_hear_of_each_other(delay):
+    a, b = links(1, seeds=[B]), links(2, seeds=[A])
+    on_the_way: list[tuple[float, Links, Address, Socket, bytes]] = []
+    last_heard = {a: 0.0, b: 0.0}
+    longest = 0.0
+    for step in range(0, 200_000, 5):
+        time = step / 1000
+        now = at(time)
+        for node, source, other in ((a, A, b), (b, B, a)):
+            if step % 1000 == 0:
+                node.tick(now)
+                if node.peers:
+                    node.send(only(node), NewTransaction(b"x"))
+            outbox, node.outbox = node.outbox, []
+            for d in outbox:
+                on_the_way.append((time + delay, other, source, d.socket, d.data))
+        while on_the_way and on_the_way[0][0] <= time:
+            _, receiver, source, socket, data = on_the_way.pop(0)
+            if receiver.receive(socket, source, data, now) is not None:
+                longest = max(longest, time - last_heard[receiver])
+                last_heard[receiver] = time
+    assert len(a.peers) == len(b.peers) == 1
+    assert longest < 3
+    for node in (a, b):
+        assert node.traffic[Socket.SYNC].dropped["no_session"] == 0
+
+
+def test_a_channel_that_is_confirmed_late_is_as_good_as_any():
+    a, b = connected()
+    a._handshakes.knock(B, 10)
+    a._post_handshakes()
+    for source, sender, receiver in ((A, a, b), (B, b, a), (A, a, b), (B, b, a)):
+        outbox, sender.outbox = sender.outbox, []
+        for datagram in outbox:
+            receiver.receive(datagram.socket, source, datagram.data, at(10))
+    status = a.outbox.pop().data
+    late = at(10 + UNCONFIRMED_TIME + 1)
+    assert b.receive(Socket.SYNC, A, status, late) is not None
+    assert only(b).sending in only(b).channels
+    b.tick(at(10 + UNCONFIRMED_TIME + 20))
+    assert len(b.peers) == 1
 
 
 # Keys change
