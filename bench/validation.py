@@ -185,12 +185,13 @@ class Case:
         assert change.new.height == 1
 
 
-def prepare(model: str, parameters: int | None, count: int) -> Case:
+def prepare(model: str, parameters: int | None, count: int, members_count: int = 1) -> Case:
     """A block with `count` updates, each of another member.
 
-    `parameters`: the ward's model has so many, instead of the task's.
+    `parameters`: the ward's model has so many, instead of the task's. The ward has
+    `members_count` members, at least as many as updates.
     """
-    members = [MemberKey((i + 1).to_bytes(32)) for i in range(max(1, count))]
+    members = [MemberKey((i + 1).to_bytes(32)) for i in range(max(members_count, count))]
     genesis = new_genesis(
         name="bench",
         time=1_700_000_000,

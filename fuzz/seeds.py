@@ -33,6 +33,8 @@ from edgenode.protocol.wire import (
     GetHeaders,
     GetTransactions,
     Headers,
+    Holding,
+    Holdings,
     Message,
     NewBlock,
     NewTransaction,
@@ -200,12 +202,15 @@ def wire() -> Seeds:
         Addresses((Address("192.0.2.1", 7000), Address("2001:db8::1", 7000))),
         GetHeaders((name, WARD.id)),
         Headers(bench.store.headers.raw(1, 3)),
-        GetChunks(ObjectKind.BLOCK, name, ((0, 4), (7, 1))),
-        Chunk(ObjectKind.PAYLOAD, name, 1030, 1, b"sixsix"),
+        GetChunks(ObjectKind.BLOCK, name, 9, ((0, 4), (7, 1))),
+        Chunk(9, 1, 1136, 77, b"sixsix"),
         Absent(ObjectKind.BLOCK, name),
         GetTransactions((name[:20],)),
         NewTransaction(bench.transfer(ALICE, BOB, 3, 1).encode()),
         NewBlock(bench.chain.head.header, tip),
+        Holdings(
+            (Holding(ObjectKind.PAYLOAD, name, 11, 1025), Holding(ObjectKind.STATE, name, 8, 255))
+        ),
     )
     coded = {type(m).__name__.lower(): messages_of_wire.encode(m) for m in messages}
     sealed = end(1, 5, 6).seal(coded["status"])

@@ -13,16 +13,20 @@ from edgenode.protocol.wire import (
     CHUNK_BYTES,
     CHUNKS_LIMIT,
     DATAGRAM_LIMIT,
+    HOLDINGS_LIMIT,
     IDS_LIMIT,
     LOCATOR_LIMIT,
+    PIECES_LIMIT,
     RANGES_LIMIT,
     Addresses,
     Chunk,
     GetChunks,
     GetHeaders,
     GetTransactions,
+    Holdings,
     Message,
     Status,
+    chunk_span,
     decode,
     encode,
 )
@@ -69,8 +73,13 @@ def _bounded(message: Message) -> None:
             assert len(message.ranges) <= RANGES_LIMIT
             assert sum(count for _, count in message.ranges) <= CHUNKS_LIMIT
         case Chunk():
-            assert 1 <= len(message.data) <= CHUNK_BYTES
-            assert message.index * CHUNK_BYTES + len(message.data) <= message.length
+            start, end = chunk_span(message.length, message.index)
+            assert 1 <= len(message.data) == end - start <= CHUNK_BYTES
+            assert end <= message.length
+        case Holdings():
+            assert len(message.holdings) <= HOLDINGS_LIMIT
+            assert all(h.pieces <= PIECES_LIMIT for h in message.holdings)
+            assert all(h.held < 1 << h.pieces for h in message.holdings)
         case _:
             pass  # of a fixed length, or as long as the body
 

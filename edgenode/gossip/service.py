@@ -52,9 +52,9 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 RECEIVE_BUFFER_BYTES = 1 << 20
-"""Asked of the kernel for each socket: windows of 128 chunks from seven peers at once."""
+"""Asked of the kernel for each socket: some hundred chunks while the node is busy."""
 
-SHORTEST_PAUSE = 0.005
+SHORTEST_PAUSE = 0.01
 """Seconds between two ticks: timers that fall due together are served together."""
 
 LONGEST_PAUSE = 1.0

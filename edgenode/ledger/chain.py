@@ -156,6 +156,10 @@ class Chain:
         """A payload by content id; None also if the disk has altered it."""
         return self.served.payload(payload_id)
 
+    def has_payload(self, payload_id: bytes) -> bool:
+        """Whether a payload is kept."""
+        return self._store.has_payload(payload_id)
+
     def lacks_payload(self, payload_id: bytes) -> bool:
         """Whether a block that is here waits for this payload."""
         return payload_id in self._lacking

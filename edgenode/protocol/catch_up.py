@@ -13,7 +13,8 @@ from edgenode.ledger.headers import Entry, UnknownParentError
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.peer import Peer
-from edgenode.protocol.pulls import Object, Pulls
+from edgenode.protocol.pulls import Pulls
+from edgenode.protocol.transfer import Object
 from edgenode.protocol.wire import (
     HEADERS_LIMIT,
     LOCATOR_LIMIT,

@@ -1,111 +1,185 @@
-"""Flow control of pulled chunks from one peer: how many to ask for, which ones are lost."""
+"""Chunks under way from one peer: how many more to ask for, and which ones are lost."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
+from edgenode.protocol.congestion import Window
+from edgenode.protocol.queueing import QueueingDelay
 from edgenode.protocol.round_trip import RoundTrip
-from edgenode.protocol.wire import ObjectKind
-
-FIRST_WINDOW = 16.0
-LONGEST_WINDOW = 128.0
-"""Chunks under way from one peer: 131 kB stay below a socket's default receive buffer."""
-
-SHORTEST_WINDOW = 4.0
-"""Chunks. Fewer leave nothing behind a lost one that would give the loss away."""
 
 REORDERING = 3
-"""Chunks that may overtake another before it counts as lost (RFC 5681's three duplicates)."""
+MOST_REORDERING = 64
+"""Chunks that may overtake another before it counts as lost (RFC 5681's three duplicates): more
+after one has come that was given up too soon."""
 
-DECREASE = 0.7
-"""What a loss leaves of the window (CUBIC's factor, RFC 9438)."""
+SMALLEST_BATCH = 2
+LARGEST_BATCH = 8
+"""Chunks asked for at a time, once there is room for a quarter of the window: a request costs
+a tenth of a chunk, and what comes of it comes at once."""
 
-Wanted = tuple[ObjectKind, bytes, int]
-"""A chunk: kind and id of its object, and its index."""
+PAUSE = 1.0
+"""Seconds without a chunk after which what came before says nothing of what comes next."""
+
+SHORTEST_PROBE = 0.02
+"""Seconds without a chunk after which one is asked for again, to see what became of the others:
+well below the timeout, for a chunk too much costs little; a box that is not busy answers sooner."""
+
+REQUESTS_REMEMBERED = 1024
+"""Requests whose time is known, so that chunks that come late measure the round trip as well."""
+
+Wanted = tuple[int, int]
+"""A chunk: the number of its unit, and its index in the object."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class _Asked:
     ordinal: int
     at: float
-    again: bool
 
 
 class Flow:
-    """Requests under way to one peer, an additive-increase window, loss detection.
+    """Requests under way to one peer, and their losses.
 
     The peer answers a request with its chunks in order, so a chunk that later-asked ones have
-    overtaken is lost, within a round trip and without a timer. The timer serves the last ones.
+    overtaken is lost, within a round trip and without a timer. The timer serves the last ones. A
+    chunk repeats the tag of the request that it answers, so each measures the round trip.
     """
 
     def __init__(self) -> None:
         self.round_trip = RoundTrip()
         self.asked = 0
         self.lost = 0
-        self._window = FIRST_WINDOW
+        self._delay = QueueingDelay()
+        self._window = Window()
         self._next_ordinal = 0
-        self._under_way: dict[Wanted, _Request] = {}
-        self._reduced_at = float("-inf")
+        self._under_way: dict[Wanted, _Asked] = {}
+        self._requests: OrderedDict[int, float] = OrderedDict()
+        self._quiet_since = 0.0
+        self._probed = False
+        self._reordering = REORDERING
+        self.proven = False
+        """Whether a chunk came since the last timeout."""
+        self.silences = 0
+        """Timeouts since the last chunk."""
+
+    @property
+    def window(self) -> float:
+        """Chunks that may be under way."""
+        return self._window.size
+
+    @property
+    def under_way(self) -> int:
+        """Chunks that are."""
+        return len(self._under_way)
 
     @property
     def room(self) -> int:
-        """How many more chunks may be asked for."""
-        return max(0, int(self._window) - len(self._under_way))
+        """How many more chunks may be asked for; 0 until it is worth a request."""
+        room = int(self._window.size) - len(self._under_way)
+        batch = min(LARGEST_BATCH, max(SMALLEST_BATCH, int(self._window.size) // 4))
+        return max(0, room) if room >= batch or not self._under_way else 0
 
-    def ask(self, chunk: Wanted, again: bool, now: float) -> None:
-        """Note that a chunk was asked for; `again` if it was before, from anybody."""
-        self.asked += 1
-        self._under_way[chunk] = _Request(self._next_ordinal, now, again)
-        self._next_ordinal += 1
+    def ask(self, tag: int, chunks: list[Wanted], now: float) -> None:
+        """Note that these chunks were asked for, by a request with this tag."""
+        if not self._under_way:
+            if now > self._quiet_since + PAUSE:
+                self._window.resume(now)
+            self._quiet_since, self._probed = now, False
+        self._requests[tag] = now
+        if len(self._requests) > REQUESTS_REMEMBERED:
+            self._requests.popitem(last=False)
+        for chunk in chunks:
+            self._under_way.pop(chunk, None)  # they stand in the order in which they were asked for
+            self._under_way[chunk] = _Asked(self._next_ordinal, now)
+            self._next_ordinal += 1
+        self.asked += len(chunks)
 
-    def receive(self, chunk: Wanted, now: float) -> list[Wanted]:
-        """Note that a chunk came; returns those that it shows to be lost."""
-        request = self._under_way.pop(chunk, None)
-        if request is None:
+    def receive(self, tag: int, chunk: Wanted, sent: int, now: float) -> list[Wanted]:
+        """Note that a chunk came; returns those that it shows to be lost.
+
+        `sent` is in microseconds of the peer's clock, modulo 2^32.
+        """
+        at = self._requests.get(tag)
+        if at is None:
             return []
-        if request.again:
-            self.round_trip.answered()
-        else:
-            self.round_trip.sample(now - request.at)
-        self._window = min(LONGEST_WINDOW, self._window + 1 / self._window)
-        overtaken = [
-            other
-            for other, r in self._under_way.items()
-            if r.ordinal + REORDERING < request.ordinal
-        ]
+        full = 4 * len(self._under_way) >= 3 * int(self._window.size)
+        self.round_trip.sample(now - at)
+        asked = self._under_way.get(chunk)
+        if asked is None:
+            return []  # given up, or sent twice: nothing that is waited for
+        del self._under_way[chunk]
+        self._quiet_since, self._probed = now, False
+        if asked.at != at:
+            # It was asked for again since: too soon. Of the others it says nothing.
+            self._reordering = min(MOST_REORDERING, 2 * self._reordering)
+            return []
+        self.proven, self.silences = True, 0
+        self._window.came(self._delay.sample(sent, now), now - at, now, full=full)
+        overtaken = []
+        for other, earlier in self._under_way.items():
+            if earlier.ordinal + self._reordering >= asked.ordinal:
+                break
+            overtaken.append(other)
         self._lose(overtaken, now)
         return overtaken
 
+    def probe(self, now: float) -> Wanted | None:
+        """The chunk to ask for again because nothing came for a while; None if that is not due.
+
+        When it comes, it has overtaken all that was asked for before it (RFC 8985's tail loss
+        probe). The caller asks for it.
+        """
+        if not self._under_way or self._probed or now < self._probe_at:
+            return None
+        chunk = next(iter(self._under_way))
+        self._next_ordinal += self._reordering
+        self._probed = True
+        return chunk
+
     def expire(self, now: float) -> list[Wanted]:
-        """The chunks whose time is up; they are lost."""
-        if not self._under_way:
+        """The chunks whose time is up; they are lost.
+
+        As long as others come, those before them that were not overtaken wait in some queue.
+        """
+        if not self._under_way or now < self._quiet_since + self.round_trip.timeout:
             return []
         limit = now - self.round_trip.timeout
-        late = [chunk for chunk, request in self._under_way.items() if request.at <= limit]
+        late = [chunk for chunk, asked in self._under_way.items() if asked.at <= limit]
         if late:
+            self.proven = False
+            self.silences += 1
             self._lose(late, now)
             self.round_trip.back_off()
         return late
 
-    def cancel(self, kind: ObjectKind, name: bytes) -> None:
-        """Forget what is under way of an object."""
-        for chunk in [c for c in self._under_way if c[:2] == (kind, name)]:
+    def cancel(self, unit: int) -> None:
+        """Forget what is under way of a unit."""
+        for chunk in [c for c in self._under_way if c[0] == unit]:
             del self._under_way[chunk]
 
-    def forget_beyond(self, kind: ObjectKind, name: bytes, count: int) -> None:
-        """Forget what was asked for beyond the last of an object's `count` chunks."""
-        for chunk in [c for c in self._under_way if c[:2] == (kind, name) and c[2] >= count]:
+    def forget_beyond(self, unit: int, end: int) -> None:
+        """Forget what was asked for of a unit from the chunk `end` on."""
+        for chunk in [c for c in self._under_way if c[0] == unit and c[1] >= end]:
             del self._under_way[chunk]
 
     def deadline(self) -> float | None:
-        """When `expire` will next have something."""
+        """When `expire` or `probe` will next have something."""
         if not self._under_way:
             return None
-        return min(request.at for request in self._under_way.values()) + self.round_trip.timeout
+        oldest = next(iter(self._under_way.values()))
+        expires = max(oldest.at, self._quiet_since) + self.round_trip.timeout
+        return expires if self._probed else min(expires, self._probe_at)
+
+    @property
+    def _probe_at(self) -> float:
+        smoothed = self.round_trip.smoothed
+        if smoothed is None:
+            return self._quiet_since + self.round_trip.timeout
+        return self._quiet_since + max(SHORTEST_PROBE, 2 * smoothed)
 
     def _lose(self, chunks: list[Wanted], now: float) -> None:
         for chunk in chunks:
             del self._under_way[chunk]
-        self.lost += len(chunks)
-        # One reduction a round trip: the losses of one burst are one event.
-        if chunks and now - self._reduced_at > (self.round_trip.smoothed or 0.0):
-            self._reduced_at = now
-            self._window = max(SHORTEST_WINDOW, DECREASE * self._window)
+        if chunks:
+            self.lost += len(chunks)
+            self._window.lost(len(chunks), now)

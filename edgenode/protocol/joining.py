@@ -30,7 +30,8 @@ from edgenode.ledger.retention import STATES_SHOWN
 from edgenode.ledger.transaction import STATE_INTERVAL
 from edgenode.protocol.catch_up import Brought
 from edgenode.protocol.peer import Peer
-from edgenode.protocol.pulls import Object, Pulls
+from edgenode.protocol.pulls import Pulls
+from edgenode.protocol.transfer import Object
 from edgenode.protocol.wire import ObjectKind
 
 log = logging.getLogger(__name__)

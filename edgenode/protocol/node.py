@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from edgenode.ledger import block_share
@@ -28,11 +28,11 @@ from edgenode.protocol.instant import Instant
 from edgenode.protocol.joining import Joining
 from edgenode.protocol.links import Links, Local
 from edgenode.protocol.peer import Peer
-from edgenode.protocol.pulls import Completed, Pulls
+from edgenode.protocol.pulls import Completed, Pulls, Request, Spoilt
 from edgenode.protocol.relay import Relay, WaitingStore
 from edgenode.protocol.roles import Roles
+from edgenode.protocol.serving import Serving
 from edgenode.protocol.wire import (
-    CHUNK_BYTES,
     Absent,
     Address,
     Chunk,
@@ -41,6 +41,7 @@ from edgenode.protocol.wire import (
     GetHeaders,
     GetTransactions,
     Headers,
+    Holdings,
     Message,
     NewBlock,
     NewTransaction,
@@ -48,19 +49,16 @@ from edgenode.protocol.wire import (
     Socket,
     Status,
     Tip,
-    chunk_length,
 )
 
 log = logging.getLogger(__name__)
 
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks at what is wanted for time alone has passed."""
+
 RELAY_DEGREE = 6
 """Peers that an announcement goes to at once (gossipsub's degree); the rest learn of it by
 status."""
-
-SERVED_LIMIT = 8
-SERVED_BYTES = 32 << 20
-"""Objects kept at hand while their chunks are asked for, and their bytes, as far as there is more
-than one: a miss costs one read of the store."""
 
 
 class _PayloadGone(Exception):  # noqa: N818  (an outcome, not an error)
@@ -100,17 +98,17 @@ class Node:
         self.mempool = Mempool(chain.genesis, chain.tree.get)
         self.refused: Counter[str] = Counter()
         self.reorganisations = 0
-        self._pulls = Pulls()
+        self._pulls = Pulls(rng)
+        self._serving = Serving(chain, self._pulls)
         self._catch_up = CatchUp(chain, self._pulls)
         self._joining = Joining(chain, self._pulls, self._catch_up.brought)
         self._relay = Relay(chain, self.mempool, store)
         self._roles = Roles(chain)
         self._rng = rng
         self._voter = voter
-        self._head_seen = float("-inf")
+        self._head_seen = self._look_at = float("-inf")
         self._held_until: float | None = None
         self._events: list[Event] = []
-        self._served: OrderedDict[tuple[ObjectKind, bytes], bytes] = OrderedDict()
         self.links = Links(
             genesis_id=chain.genesis.id,
             ward_key=ward_key,
@@ -139,6 +137,10 @@ class Node:
             except MalformedError as error:
                 self._refuse("message", Rejected(Rule.MALFORMED, str(error)), peer)
                 self._blame(peer, f"malformed: {error}", now)
+            if isinstance(message, Chunk) and not self._pulls.stale:
+                # Thousands of them come: only who sent this one has room for more.
+                self._pull(self._pulls.fill(peer.session, now.monotonic))
+                return True
         self._ask(now)
         return True
 
@@ -150,7 +152,9 @@ class Node:
             self._held_until = None
             self.chain.let_go()  # nothing else moves while the disk is full
         self._advance(now)  # what a full disk held up
-        self._want(now)
+        if now.monotonic >= self._look_at:
+            self._look_at = now.monotonic + LOOK_INTERVAL
+            self._want(now)
         self._ask(now)
 
     def deadline(self) -> float | None:
@@ -284,18 +288,19 @@ class Node:
             case Headers():
                 self._take_headers(peer, message, now)
             case GetChunks():
-                self._serve(peer, message)
+                self._serve(peer, message, now)
             case Chunk():
-                done = self._pulls.chunk(peer.session, message, now.monotonic)
-                if done is not None:
-                    self._take_object(done, now)
+                self._take_chunk(peer, message, now)
+            case Holdings():
+                told = self._serving.take_holdings(peer.session, message, now.monotonic)
+                if told is not None:
+                    self.links.send(peer, told)
             case Absent():
                 self._pulls.absent(peer.session, message.kind, message.id, now.monotonic)
             case GetTransactions():
-                for transaction_id in message.ids:
-                    transaction = self.mempool.get(transaction_id)
-                    if transaction is not None:
-                        self.links.send(peer, NewTransaction(transaction.encode()))
+                found = map(self.mempool.get, message.ids)
+                for transaction in (each for each in found if each is not None):
+                    self.links.send(peer, NewTransaction(transaction.encode()))
             case NewTransaction():
                 self._take_transaction(peer, message, now)
             case NewBlock():
@@ -346,6 +351,16 @@ class Node:
             self._pool_changed(now)
         self._want(now)
 
+    def _take_chunk(self, peer: Peer, chunk: Chunk, now: Instant) -> None:
+        match self._pulls.chunk(peer.session, chunk, now.monotonic):
+            case Completed() as done:
+                self._take_object(done, now)
+            case Spoilt() as spoilt:
+                what = f"a piece of {spoilt.kind.name.lower()} {display(spoilt.id)}"
+                rejected = Rejected(Rule.PAYLOAD_HASH, what)
+                self._refuse("piece", rejected, peer)
+                self._blame(peer, str(rejected), now)
+
     def _take_object(self, done: Completed, now: Instant) -> None:
         try:
             match done.kind:
@@ -384,44 +399,12 @@ class Node:
         if accepted:
             self._pool_changed(now)
 
-    def _serve(self, peer: Peer, request: GetChunks) -> None:
-        data = self._object(request.kind, request.id)
-        if data is None:
-            self.links.send(peer, Absent(request.kind, request.id))
-            return
-        for first, count in request.ranges:
-            for index in range(first, first + count):
-                size = chunk_length(len(data), index)
-                if size < 1:
-                    break
-                start = index * CHUNK_BYTES
-                piece = data[start : start + size]
-                self.links.send(peer, Chunk(request.kind, request.id, len(data), index, piece))
+    def _serve(self, peer: Peer, request: GetChunks, now: Instant) -> None:
+        for answer in self._serving.answer(request, self._object, now.monotonic):
+            self.links.send(peer, answer)
 
     def _object(self, kind: ObjectKind, name: bytes) -> bytes | None:
-        key = (kind, name)
-        if key in self._served:
-            self._served.move_to_end(key)
-            return self._served[key]
-        served = self.chain.served
-        match kind:
-            case ObjectKind.BLOCK:
-                block = served.block(name)
-                data = None if block is None else block.encode()
-            case ObjectKind.PAYLOAD:
-                data = served.payload(name)
-            case ObjectKind.STATE:
-                data = served.state(name)
-            case ObjectKind.PARAMETERS:
-                data = served.parameters(name)
-        if data is not None:
-            self._served[key] = data
-            while len(self._served) > 1 and (
-                len(self._served) > SERVED_LIMIT
-                or sum(map(len, self._served.values())) > SERVED_BYTES
-            ):
-                self._served.popitem(last=False)
-        return data
+        return self._serving.find(kind, name)
 
     # Consequences
 
@@ -531,8 +514,11 @@ class Node:
     def _ask(self, now: Instant) -> None:
         for peer, request in self._catch_up.ask_headers(self.links.peers.values(), now):
             self.links.send(peer, request)
-        for session, pull in self._pulls.pump(now.monotonic):
-            self.links.send(self.links.peers[session], pull)
+        self._pull(self._pulls.pump(now.monotonic))
+
+    def _pull(self, requests: Iterable[tuple[int, Request]]) -> None:
+        for session, request in requests:
+            self.links.send(self.links.peers[session], request)
 
     def _note_peers(self, now: Instant) -> None:
         for peer in self.links.joined:
@@ -551,7 +537,7 @@ class Node:
 
     def _sender(self, done: Completed) -> Peer | None:
         """The peer that sent an object, if its session still stands."""
-        return self.links.peers.get(done.source)
+        return None if done.source is None else self.links.peers.get(done.source)
 
     def _blame_sender(self, done: Completed, reason: str, now: Instant) -> None:
         peer = self._sender(done)

@@ -1,21 +1,28 @@
-"""Pulling of blocks, payloads and states: chunk by chunk, each from one peer, until whole.
+"""Pulling of blocks, payloads and states: which chunks to ask of whom, until all is here.
 
-All chunks of an object come from the same peer, so that a wrong object has one culprit; another
-source begins anew.
+Who has room gets work: a peer whose window allows more is asked for another unit that it is said to
+have, the rarest first; when all are asked for, it helps with those that are under way. What was
+checked of an object is served to others while the rest is still pulled.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import random
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from edgenode.protocol.flow import Flow, Wanted
+from edgenode.ledger.hashes import PIECE_BYTES
+from edgenode.protocol.flow import LARGEST_BATCH, Flow
+from edgenode.protocol.transfer import Object, Transfer, Unit
 from edgenode.protocol.wire import (
-    CHUNK_BYTES,
     CHUNKS_LIMIT,
+    HOLDINGS_LIMIT,
     RANGES_LIMIT,
     Chunk,
     GetChunks,
+    Holding,
+    Holdings,
     ObjectKind,
+    chunk_span,
 )
 
 ACTIVE_LIMIT = 32
@@ -24,9 +31,6 @@ ACTIVE_LIMIT = 32
 ACTIVE_BYTES = 32 << 20
 """Bytes of the objects pulled at a time, as far as there is more than one, and of what is here of
 those that pause: what a box with 512 MB of memory can spare."""
-
-FIRST_CHUNKS = 4
-"""Chunks asked for while an object's length is unknown: a usual block."""
 
 PATIENCE = 4
 """Timeouts, not made up for by chunks, after which another peer is asked."""
@@ -37,86 +41,82 @@ CHUNKS_PER_TIMEOUT = 2
 ABSENT_TIME = 5.0
 """Seconds before a peer that lacked an object is asked for it again."""
 
-Object = tuple[ObjectKind, bytes]
+HOLDINGS_INTERVAL = 0.25
+"""Seconds between two words about the pieces that have come."""
+
+TOLD_AT_FIRST = 16
+"""Peers that hear of the beginning of a pull; those that pull it, too, are heard of anyway."""
+
+HASHES_LIMIT = 4 + 32 * 1024
+"""Bytes of the list of hashes of the longest object."""
 
 
-@dataclass(slots=True)
-class _Pull:
-    known_length: int | None
-    limit: int
-    sources: "OrderedDict[int, float]"
-    source: int | None = None
-    length: int | None = None
-    urgent: bool = False
-    paused_until: float = float("-inf")
-    chunks: dict[int, bytes] = field(default_factory=dict)
-    received: int = 0
-    pending: deque[int] = field(default_factory=deque)
-    asked_before: set[int] = field(default_factory=set)
-    overdue: int = 0
-    """Chunks that its source would have to send to make up for its timeouts."""
-
-    def begin(self, source: int) -> None:
-        self.source, self.length = source, self.known_length
-        self.pending.extend(range(FIRST_CHUNKS if self.length is None else _chunks(self.length)))
-
-    def learn_length(self, length: int) -> None:
-        self.length = length
-        count = _chunks(length)
-        self.pending = deque(i for i in self.pending if i < count)
-        self.pending.extend(range(FIRST_CHUNKS, count))
-
-    def take_pending(self, room: int) -> list[int]:
-        indices: list[int] = []
-        while self.pending and len(indices) < room:
-            index = self.pending.popleft()
-            if index not in self.chunks:
-                indices.append(index)
-        return sorted(indices)
-
-    def leave(self) -> None:
-        self.source = self.length = None
-        self.chunks.clear()
-        self.pending.clear()
-        self.asked_before.clear()
-        self.received = self.overdue = 0
+TAGS_LIMIT = 8192
+"""Requests whose chunks are still taken: more than all windows together hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """All bytes of an object; whether they are the right ones is not checked here.
+    """All bytes of an object. `source` is the session that they came from.
 
-    `source` is the session of the peer that sent all of them.
+    It is None for an object in pieces, all of which have the hashes that its content id covers.
+    Else it is not checked here whether they are the right bytes.
     """
 
     kind: ObjectKind
     id: bytes
     data: bytes
+    source: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """A peer sent a part of an object that is not what the object's content id covers."""
+
+    kind: ObjectKind
+    id: bytes
     source: int
+
+
+Request = GetChunks | Holdings
 
 
 class Pulls:
     """All objects being pulled, and the flows of the peers that they are pulled from."""
 
-    def __init__(self) -> None:
+    def __init__(self, rng: random.Random | None = None) -> None:
+        """`rng` decides between units that are equally rare."""
+        self._rng = rng or random.Random(0)  # noqa: S311  (no secret)
         self._flows: dict[int, Flow] = {}
-        self._pulls: OrderedDict[Object, _Pull] = OrderedDict()
+        self._transfers: OrderedDict[Object, Transfer] = OrderedDict()
+        self._units: dict[int, list[tuple[Transfer, Unit]]] = {}
+        """By session: the units that it is asked for."""
+        self._tags: OrderedDict[int, tuple[Transfer, Unit, int]] = OrderedDict()
+        self._next_number = 0
+        self._next_tag = 0
         self._wake_at: float | None = None
+        self._farewells: list[tuple[int, Holding]] = []
+        self.stale = True
+        """Whether there is something to ask of others than of who sent the last chunk."""
 
     def __len__(self) -> int:
-        return len(self._pulls)
+        return len(self._transfers)
+
+    # What is wanted, and of whom
 
     def add_peer(self, session: int, flow: Flow) -> None:
         """A peer that can be pulled from."""
         self._flows[session] = flow
+        self._units[session] = []
 
     def drop_peer(self, session: int) -> None:
         """Pull from others what was being pulled from this peer."""
+        for transfer, unit in list(self._units.get(session, [])):
+            self._leave(transfer, unit, session)
+        self._units.pop(session, None)
         self._flows.pop(session, None)
-        for pull in self._pulls.values():
-            pull.sources.pop(session, None)
-            if pull.source == session:
-                pull.leave()
+        for transfer in self._transfers.values():
+            transfer.forget(session)
 
     def want(
         self,
@@ -128,188 +128,418 @@ class Pulls:
         *,
         urgent: bool = True,
     ) -> None:
-        """Pull an object from one of these peers; said again, it adds peers.
+        """Pull an object from these peers; said again, it adds peers.
 
         `length` in bytes if it is known, `limit` the most that it may have. What is not urgent
         waits for what is.
         """
-        pull = self._pulls.setdefault((kind, name), _Pull(length, limit, OrderedDict()))
-        pull.urgent = pull.urgent or urgent
-        pull.limit = max(pull.limit, limit)
-        if pull.known_length not in {None, length}:
+        transfer = self._transfers.get((kind, name))
+        if transfer is None:
+            transfer = Transfer(kind, name, length, limit, urgent)
+            self._transfers[kind, name] = transfer
+            self._begin(transfer)
+            self.stale = True
+        transfer.urgent = transfer.urgent or urgent
+        transfer.limit = max(transfer.limit, limit)
+        if transfer.hashes is None and transfer.length not in {None, length}:
             # Two updates name one payload and say different lengths: only its hash can tell.
-            pull.known_length = None
-            if pull.source is not None:
-                self._flows[pull.source].cancel(kind, name)
-                pull.leave()
+            self._end_units(transfer)
+            transfer.length = None
+            self._begin(transfer)
         for session in sources:
             if session in self._flows:
-                pull.sources.setdefault(session, float("-inf"))
+                transfer.sources.setdefault(session, float("-inf"))
+
+    def _begin(self, transfer: Transfer) -> None:
+        """Begin with the list of hashes, or with all of it."""
+        if transfer.is_pieced:
+            unit = Unit(self._number(), ObjectKind.PIECES, 0, None, None)
+        else:
+            unit = Unit(self._number(), transfer.kind, 0, None, None)
+            if transfer.length is not None:
+                unit.learn_length(transfer.length)
+        transfer.units = [unit]
 
     def received(self, objects: set[Object]) -> int:
         """Bytes at hand of objects that are not whole yet."""
-        return sum(self._pulls[key].received for key in objects if key in self._pulls)
+        found = (self._transfers.get(key) for key in objects)
+        return sum(transfer.received for transfer in found if transfer is not None)
 
     def cancel(self, kind: ObjectKind, name: bytes) -> None:
         """Stop pulling an object."""
-        if self._pulls.pop((kind, name), None) is not None:
-            for flow in self._flows.values():
-                flow.cancel(kind, name)
+        transfer = self._transfers.pop((kind, name), None)
+        if transfer is not None:
+            self._end_units(transfer)
 
     def keep_only(self, wanted: set[Object]) -> None:
         """Stop pulling all other objects: what nobody has must not stand in the way."""
-        for kind, name in [key for key in self._pulls if key not in wanted]:
+        for kind, name in [key for key in self._transfers if key not in wanted]:
             self.cancel(kind, name)
 
-    def chunk(self, session: int, chunk: Chunk, now: float) -> Completed | None:
-        """Take in a chunk; returns the object when it is whole."""
-        wanted: Wanted = (chunk.kind, chunk.id, chunk.index)
-        flow = self._flows.get(session)
-        if flow is not None:
-            self._lost(flow.receive(wanted, now))
-        pull = self._pulls.get((chunk.kind, chunk.id))
-        if pull is None or session != pull.source or chunk.index not in pull.asked_before:
+    # What peers say
+
+    def chunk(self, session: int, chunk: Chunk, now: float) -> Completed | Spoilt | None:
+        """Take in a chunk; returns the object when it is whole, or who has spoilt a part of it."""
+        asked = self._tags.get(chunk.tag)
+        if asked is None or asked[2] != session:
             return None  # not asked for, or not of this peer
-        if chunk.index in pull.chunks:
+        transfer, unit, _ = asked
+        lost = self._flows[session].receive(chunk.tag, (unit.number, chunk.index), chunk.sent, now)
+        self._lost(session, lost)
+        if unit not in transfer.units or chunk.index in unit.chunks:
             return None
-        if pull.length is None and chunk.length <= pull.limit:
-            pull.learn_length(chunk.length)
-            for each in self._flows.values():
-                # What was asked for beyond the end never comes: it is neither lost nor late.
-                each.forget_beyond(chunk.kind, chunk.id, _chunks(chunk.length))
-        if chunk.length != pull.length:
-            # Longer than the object can be, or not what this peer said before.
-            self.absent(session, chunk.kind, chunk.id, now)
+        if unit.is_of_one and session not in unit.sources:
+            return None  # another peer is asked for it now
+        if unit.length is None and chunk.length <= self._limit(transfer, unit):
+            unit.learn_length(chunk.length)
+            # What was asked for beyond the end never comes: it is neither lost nor late.
+            self._flows[session].forget_beyond(unit.number, unit.end or 0)
+        if chunk.length != unit.length or not unit.first <= chunk.index < (unit.end or 0):
+            # Longer than the object can be, or not what was said before.
+            self.absent(session, transfer.kind, transfer.id, now)
             return None
-        pull.chunks[chunk.index] = chunk.data
-        pull.received += len(chunk.data)
-        pull.overdue = max(0, pull.overdue - 1)
-        if pull.received < pull.length:
+        unit.chunks[chunk.index] = chunk.data
+        unit.senders.add(session)
+        if session in unit.sources:
+            unit.sources[session] = max(0, unit.sources[session] - 1)
+        return self._take(transfer, unit, now) if unit.is_whole() else None
+
+    @staticmethod
+    def _limit(transfer: Transfer, unit: Unit) -> int:
+        return HASHES_LIMIT if unit.kind is ObjectKind.PIECES else transfer.limit
+
+    def _take(self, transfer: Transfer, unit: Unit, now: float) -> Completed | Spoilt | None:
+        """A unit is whole: check it, if that is for here to do."""
+        data = unit.data()
+        if unit.digest is not None:
+            return self._take_piece(transfer, unit, data, now)
+        (sender,) = unit.senders
+        if unit.kind is not ObjectKind.PIECES:
+            self.cancel(transfer.kind, transfer.id)
+            return Completed(transfer.kind, transfer.id, data, sender)
+        self._stop(unit)
+        if not transfer.learn_hashes(data, self._next_number):
+            return self._spoilt(transfer, unit, sender, now)
+        self._next_number += len(transfer.units)
+        for each in transfer.units:
+            each.begin()
+        transfer.announce_at = now
+        self.stale = True
+        return None
+
+    def _take_piece(
+        self, transfer: Transfer, unit: Unit, data: bytes, now: float
+    ) -> Completed | Spoilt | None:
+        self._stop(unit)
+        if not unit.is_right(data):
+            if len(unit.senders) == 1:
+                (sender,) = unit.senders
+                return self._spoilt(transfer, unit, sender, now)
+            # Chunks of several do not tell whose was wrong: once more, from one of them.
+            self._clear(transfer, unit)
+            unit.alone = True
+            unit.begin()
             return None
-        self.cancel(chunk.kind, chunk.id)
-        data = b"".join(pull.chunks[i] for i in range(len(pull.chunks)))
-        return Completed(chunk.kind, chunk.id, data, session)
+        transfer.keep(unit)
+        if not transfer.is_whole:
+            return None
+        self._say_farewell(transfer)
+        self.stale = True
+        self.cancel(transfer.kind, transfer.id)
+        return Completed(transfer.kind, transfer.id, transfer.data(), None)
+
+    def _spoilt(self, transfer: Transfer, unit: Unit, sender: int, now: float) -> Spoilt:
+        self._clear(transfer, unit)
+        unit.begin()
+        self.absent(sender, transfer.kind, transfer.id, now)
+        return Spoilt(transfer.kind, transfer.id, sender)
 
     def absent(self, session: int, kind: ObjectKind, name: bytes, now: float) -> None:
         """A peer says that it lacks an object."""
-        pull = self._pulls.get((kind, name))
-        if pull is not None and session in pull.sources:
-            pull.sources[session] = now + ABSENT_TIME
-            if pull.source == session:
-                self._flows[session].cancel(kind, name)
-                pull.leave()
+        self.stale = True
+        for transfer in list(self._transfers.values()):
+            if transfer.id == name and (kind is ObjectKind.PIECES or transfer.kind is kind):
+                if session in transfer.sources:
+                    transfer.sources[session] = now + ABSENT_TIME
+                transfer.set_aside(session)
+                for unit in [unit for unit in transfer.units if session in unit.sources]:
+                    self._leave(transfer, unit, session)
 
-    def pump(self, now: float) -> list[tuple[int, GetChunks]]:
-        """Requests to send now: lost chunks again, missing ones as far as windows have room."""
-        for session, flow in self._flows.items():
-            self._late(session, flow.expire(now), now)
-        requests: list[tuple[int, GetChunks]] = []
-        active: set[Object] = set()
-        held = 0
-        room = sum(flow.room for flow in self._flows.values())
+    def holding(self, session: int, holding: Holding, now: float) -> bool:
+        """A peer says which pieces of an object it has; returns whether that is pulled here."""
+        transfer = self._transfers.get((holding.kind, holding.id))
+        if transfer is None or session not in self._flows:
+            return transfer is not None
+        if transfer.hashes is None or holding.pieces == len(transfer.copies):
+            transfer.note_held(session, holding.held)
+            if holding.held.bit_count() < holding.pieces:
+                if session not in transfer.interested:
+                    transfer.announce_at = min(transfer.announce_at, now)
+                transfer.interested.add(session)
+            else:
+                transfer.interested.discard(session)
+        return True
+
+    # What others may have
+
+    def part(self, kind: ObjectKind, name: bytes, index: int) -> tuple[int, bytes] | None:
+        """The length of an object that is pulled, and its chunk `index` if it is here, checked."""
+        if kind is ObjectKind.PIECES:
+            for transfer in self._transfers.values():
+                if transfer.id == name and transfer.hashes is not None:
+                    start, end = chunk_span(len(transfer.hashes), index)
+                    return len(transfer.hashes), transfer.hashes[start:end]
+            return None
+        found = self._transfers.get((kind, name))
+        if found is None or found.length is None:
+            return None
+        start, end = chunk_span(found.length, index)
+        piece = found.pieces.get(start // PIECE_BYTES)
+        if piece is None or start >= end:
+            return None
+        offset = start // PIECE_BYTES * PIECE_BYTES
+        return found.length, piece[start - offset : end - offset]
+
+    # Requests
+
+    def pump(self, now: float) -> list[tuple[int, Request]]:
+        """What to send now: requests as far as windows have room, and words about pieces."""
         self._wake_at = None
-        order = sorted(self._pulls.items(), key=lambda item: not item[1].urgent)
-        for (kind, name), pull in order:
-            if active and (len(active) >= ACTIVE_LIMIT or held + pull.limit > ACTIVE_BYTES):
+        self.stale = False
+        requests: list[tuple[int, Request]] = []
+        for session, flow in self._flows.items():
+            deadline = flow.deadline()
+            if deadline is not None and deadline <= now:
+                self._late(session, flow.expire(now), now)
+                if (probe := flow.probe(now)) is not None:
+                    requests += self._ask_again(session, probe, now)
+        for session in sorted(self._flows, key=self._preference):
+            requests += self.fill(session, now)
+        self._drop_beyond_bytes()
+        return requests + self._announce(now)
+
+    def _preference(self, session: int) -> tuple[int, bool, int]:
+        flow = self._flows[session]
+        return flow.silences, not flow.proven, -flow.room
+
+    def fill(self, session: int, now: float) -> Iterator[tuple[int, Request]]:
+        """Requests to one peer, as far as its window has room."""
+        flow = self._flows.get(session)
+        if flow is None:
+            return
+        while room := flow.room:
+            found = next(((t, u) for t, u in self._units[session] if u.pending), None)
+            found = found or self._assign(session, now)
+            if found is None:
+                return
+            indices = found[1].take_pending(min(room, LARGEST_BATCH))
+            if indices:
+                yield session, self._request(session, *found, indices, now)
+
+    def _request(
+        self, session: int, transfer: Transfer, unit: Unit, indices: list[int], now: float
+    ) -> GetChunks:
+        tag = self._next_tag
+        self._next_tag = (tag + 1) % (1 << 32)
+        self._tags[tag] = transfer, unit, session
+        if len(self._tags) > TAGS_LIMIT:
+            self._tags.popitem(last=False)
+        self._flows[session].ask(tag, [(unit.number, index) for index in indices], now)
+        return GetChunks(unit.kind, transfer.id, tag, _ranges(indices))
+
+    def _ask_again(
+        self, session: int, chunk: tuple[int, int], now: float
+    ) -> list[tuple[int, Request]]:
+        for transfer, unit in self._units[session]:
+            if unit.number == chunk[0]:
+                return [(session, self._request(session, transfer, unit, [chunk[1]], now))]
+        return []
+
+    def _assign(self, session: int, now: float) -> tuple[Transfer, Unit] | None:
+        """Give a peer a unit to send: the rarest that nobody sends, else one to help with."""
+        if self._units[session] and not self._flows[session].proven:
+            return None  # first it has to show that it brings one
+        helping: tuple[Transfer, Unit] | None = None
+        for transfer in self._open(now):
+            free = []
+            for unit in transfer.units:
+                if session in unit.sources or not transfer.may_ask(session, unit, now):
+                    continue
+                if not unit.sources:
+                    free.append(unit)
+                elif helping is None and unit.pending and not unit.is_of_one:
+                    helping = transfer, unit
+            if free:
+                rarest = min(free, key=lambda unit: (transfer.rarity(unit), self._rng.random()))
+                rarest.begin()
+                return self._give(transfer, rarest, session)
+        return None if helping is None else self._give(*helping, session)
+
+    def _give(self, transfer: Transfer, unit: Unit, session: int) -> tuple[Transfer, Unit]:
+        if unit.is_of_one and unit.senders - {session}:
+            self._clear(transfer, unit)
+            unit.begin()
+        unit.sources[session] = 0
+        self._units[session].append((transfer, unit))
+        return transfer, unit
+
+    def _open(self, now: float) -> list[Transfer]:
+        """The transfers that are pulled at this time, most urgent first."""
+        found: list[Transfer] = []
+        held = 0
+        for transfer in sorted(self._transfers.values(), key=lambda transfer: not transfer.urgent):
+            if found and (len(found) >= ACTIVE_LIMIT or held + transfer.size > ACTIVE_BYTES):
                 break
-            if pull.paused_until > now:
-                self._come_back(pull.paused_until)
+            if transfer.paused_until > now:
+                self._come_back(transfer.paused_until)
                 continue
-            if pull.source is None and not (room and self._choose_source(pull, now)):
-                continue
-            active.add((kind, name))
-            held += pull.limit
-            assert pull.source is not None
-            flow = self._flows[pull.source]
-            indices = pull.take_pending(flow.room)
-            room -= len(indices)
-            for index in indices:
-                flow.ask((kind, name, index), index in pull.asked_before, now)
-            pull.asked_before.update(indices)
-            requests += [(pull.source, GetChunks(kind, name, r)) for r in _requests(indices)]
-        if self._drop_beyond_bytes(order, active):
-            self._come_back(now)  # their windows have room again
-        return requests
+            waiting = [until for until in transfer.sources.values() if until > now]
+            if waiting:
+                self._come_back(min(waiting))
+            if transfer.has_source(now):
+                found.append(transfer)
+                held += transfer.size
+        return found
 
     def deadline(self) -> float | None:
         """When `pump` should be called at the latest."""
         times = [self._wake_at, *(flow.deadline() for flow in self._flows.values())]
         return min((time for time in times if time is not None), default=None)
 
-    def _drop_beyond_bytes(self, order: list[tuple[Object, _Pull]], active: set[Object]) -> bool:
-        """Let go of what came of objects that pause or wait, where it takes too much memory."""
-        room, dropped = ACTIVE_BYTES, False
-        for key, pull in order:
-            if key in active:
-                room -= pull.limit if pull.length is None else pull.length
-        for key, pull in order:
-            if key not in active and pull.received:
-                room -= pull.received
-                if room < 0:
-                    for flow in self._flows.values():
-                        flow.cancel(*key)
-                    pull.leave()
-                    dropped = True
-        return dropped
+    # Losses
 
-    def _choose_source(self, pull: _Pull, now: float) -> bool:
-        usable = [s for s, until in pull.sources.items() if until <= now and s in self._flows]
-        if not usable:
-            if pull.sources:
-                self._come_back(min(pull.sources.values()))
-            return False
-        # The peer with the most room: fast and idle ones first. Who has none is not queued at: it
-        # may be silent, while another soon has room again.
-        source = max(usable, key=lambda session: self._flows[session].room)
-        if not self._flows[source].room:
-            return False
-        pull.begin(source)
-        return True
+    def _lost(self, session: int, chunks: Iterable[tuple[int, int]]) -> None:
+        for number, index in chunks:
+            self.stale = True  # who helps with it may have room
+            for _, unit in self._units[session]:
+                if unit.number == number and index not in unit.chunks:
+                    unit.pending.appendleft(index)
+
+    def _late(self, session: int, chunks: list[tuple[int, int]], now: float) -> None:
+        self._lost(session, chunks)
+        numbers = {number for number, _ in chunks}
+        # Who has brought nothing yet, or nothing since, is left sooner.
+        makes_up = CHUNKS_PER_TIMEOUT * min(PATIENCE, self._flows[session].silences)
+        for transfer, unit in [(t, u) for t, u in self._units[session] if u.number in numbers]:
+            if session not in unit.sources:
+                continue  # left with another part of the object
+            unit.sources[session] += makes_up
+            if unit.sources[session] < CHUNKS_PER_TIMEOUT * PATIENCE:
+                continue
+            if len(transfer.sources) + len(transfer.holdings) > 1:
+                # As if it had said that it lacks the object: the others have their turn first.
+                self.absent(session, transfer.kind, transfer.id, now)
+            else:
+                # Nobody else to ask: what came is kept, and other objects have their turn first.
+                transfer.paused_until = now + ABSENT_TIME
+                self._part(unit, session)
+                self._transfers.move_to_end((transfer.kind, transfer.id))
+
+    def _leave(self, transfer: Transfer, unit: Unit, session: int) -> None:
+        """A peer does not send a unit any more; what came of it counts if others may go on."""
+        self._part(unit, session)
+        if unit.is_of_one:
+            self._clear(transfer, unit)
+            unit.begin()
+
+    def _part(self, unit: Unit, session: int) -> None:
+        """A peer is not asked for a unit any more."""
+        unit.sources.pop(session, None)
+        self._units[session] = [(t, u) for t, u in self._units[session] if u is not unit]
+        self._flows[session].cancel(unit.number)
+        unit.begin()
+
+    @staticmethod
+    def _clear(transfer: Transfer, unit: Unit) -> None:
+        """Forget what came of a unit."""
+        unit.clear()
+        if unit.digest is None:
+            unit.length = unit.end = None
+            if unit.kind is transfer.kind and transfer.length is not None:
+                unit.learn_length(transfer.length)
+
+    def _stop(self, unit: Unit) -> None:
+        """Nobody is asked for a unit any more."""
+        for session in list(unit.sources):
+            self._part(unit, session)
+
+    def _end_units(self, transfer: Transfer) -> None:
+        for unit in transfer.units:
+            self._stop(unit)
+        transfer.units = []
+
+    def _drop_beyond_bytes(self) -> None:
+        """Let go of what came of objects that pause or wait, where it takes too much memory."""
+        if sum(transfer.size for transfer in self._transfers.values()) <= ACTIVE_BYTES:
+            return
+        room = ACTIVE_BYTES
+        order = sorted(self._transfers.values(), key=lambda transfer: not transfer.urgent)
+        for transfer in order:
+            if any(unit.sources for unit in transfer.units):
+                room -= transfer.size
+        for transfer in order:
+            if not any(unit.sources for unit in transfer.units) and transfer.received:
+                room -= transfer.received
+                if room < 0:
+                    transfer.pieces.clear()
+                    transfer.hashes, transfer.held = None, 0
+                    self._begin(transfer)
 
     def _come_back(self, at: float) -> None:
         self._wake_at = at if self._wake_at is None else min(at, self._wake_at)
 
-    def _lost(self, chunks: Iterable[Wanted]) -> None:
-        for kind, name, index in chunks:
-            pull = self._pulls.get((kind, name))
-            if pull is not None:
-                pull.pending.appendleft(index)
+    def _number(self) -> int:
+        self._next_number += 1
+        return self._next_number - 1
 
-    def _late(self, session: int, chunks: list[Wanted], now: float) -> None:
-        self._lost(chunks)
-        for key in dict.fromkeys(chunk[:2] for chunk in chunks):
-            pull = self._pulls.get(key)
-            if pull is None or pull.source != session:
+    # Words about pieces
+
+    def _announce(self, now: float) -> list[tuple[int, Request]]:
+        said: dict[int, list[Holding]] = {}
+        for session, farewell in self._farewells:
+            said.setdefault(session, []).append(farewell)
+        self._farewells = []
+        for transfer in self._transfers.values():
+            if transfer.hashes is None:
                 continue
-            pull.overdue += CHUNKS_PER_TIMEOUT
-            if pull.overdue < CHUNKS_PER_TIMEOUT * PATIENCE:
+            if transfer.announce_at > now:
+                if transfer.has_news():
+                    self._come_back(transfer.announce_at)
                 continue
-            if len(pull.sources) > 1:
-                # As if it had said that it lacks the object: the others have their turn first.
-                self.absent(session, *key, now)
-            else:
-                # Nobody else to ask: what came is kept, and other objects have their turn first.
-                pull.paused_until = now + ABSENT_TIME
-                pull.overdue = 0
-                self._pulls.move_to_end(key)
+            for session in self._whom_to_tell(transfer):
+                transfer.told[session] = transfer.held
+                said.setdefault(session, []).append(_holding(transfer))
+                transfer.announce_at = now + HOLDINGS_INTERVAL
+        return [
+            (session, Holdings(tuple(holdings[start : start + HOLDINGS_LIMIT])))
+            for session, holdings in said.items()
+            if session in self._flows
+            for start in range(0, len(holdings), HOLDINGS_LIMIT)
+        ]
+
+    def _whom_to_tell(self, transfer: Transfer) -> list[int]:
+        if not transfer.told:
+            sessions = list(self._flows)
+            count = min(TOLD_AT_FIRST, len(sessions))
+            return self._rng.sample(sessions, count)
+        return transfer.news_for()
+
+    def _say_farewell(self, transfer: Transfer) -> None:
+        """Tell those that pull it, too, that all of it is here."""
+        self._farewells += [(session, _holding(transfer)) for session in transfer.news_for()]
 
 
-def _chunks(length: int) -> int:
-    return -(-length // CHUNK_BYTES)
+def _holding(transfer: Transfer) -> Holding:
+    return Holding(transfer.kind, transfer.id, len(transfer.copies), transfer.held)
 
 
-def _requests(indices: list[int]) -> list[tuple[tuple[int, int], ...]]:
-    """The indices (ascending) as ranges, split so that each request keeps its bounds."""
-    requests: list[list[tuple[int, int]]] = []
-    room = 0
+def _ranges(indices: list[int]) -> tuple[tuple[int, int], ...]:
+    """The indices (ascending) as ranges; they are few enough for one request."""
+    ranges: list[tuple[int, int]] = []
     for index in indices:
-        current = requests[-1] if requests else None
-        if current and room and sum(current[-1]) == index:
-            current[-1] = (current[-1][0], current[-1][1] + 1)
-        elif current and room and len(current) < RANGES_LIMIT:
-            current.append((index, 1))
+        if ranges and sum(ranges[-1]) == index:
+            ranges[-1] = (ranges[-1][0], ranges[-1][1] + 1)
         else:
-            requests.append([(index, 1)])
-            room = CHUNKS_LIMIT
-        room -= 1
-    return [tuple(ranges) for ranges in requests]
+            ranges.append((index, 1))
+    assert len(ranges) <= RANGES_LIMIT and len(indices) <= CHUNKS_LIMIT  # noqa: PT018
+    return tuple(ranges)

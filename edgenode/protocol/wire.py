@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from edgenode.ledger.encoding import MalformedError, Reader, u8, u16, u32
+from edgenode.ledger.hashes import PIECE_BYTES
 from edgenode.ledger.header import HEADER_BYTES, Header
 from edgenode.ledger.transaction import TRANSACTION_BYTES_LIMIT
 from edgenode.protocol.channel import CHANNEL_BYTES
@@ -17,8 +18,17 @@ DATAGRAM_LIMIT = 1200
 BODY_LIMIT = DATAGRAM_LIMIT - CHANNEL_BYTES - 1
 """Longest body of a message (1170)."""
 
-CHUNK_BYTES = 1024
-"""Bytes of an object in one chunk."""
+CHUNK_BYTES = 1130
+"""Bytes of an object in one chunk: 29 of them, the last a little shorter, make a piece."""
+
+CHUNKS_PER_PIECE = -(-PIECE_BYTES // CHUNK_BYTES)
+"""Chunks of a piece (29); none lies in two pieces, each of which has a hash of its own."""
+
+PIECES_LIMIT = 1024
+"""Pieces of an object: 32 MiB, the longest state."""
+
+HOLDINGS_LIMIT = 8
+"""Objects of one message about pieces: the updates of a block."""
 
 HEADERS_LIMIT = BODY_LIMIT // HEADER_BYTES
 """Headers of one datagram (14)."""
@@ -33,8 +43,8 @@ ADDRESSES_LIMIT = 32
 """Addresses of one answer; a node needs six peers, and more addresses invite flooding."""
 
 RANGES_LIMIT = 16
-CHUNKS_LIMIT = 64
-"""Chunks that one request may ask for, so that its 106 to 196 bytes call forth 72 kB at most."""
+CHUNKS_LIMIT = 32
+"""Chunks that one request may ask for, so that its 74 to 164 bytes call forth 39 kB at most."""
 
 
 class Address(NamedTuple):
@@ -78,6 +88,8 @@ class ObjectKind(IntEnum):
     PAYLOAD = 2
     STATE = 3
     PARAMETERS = 4
+    PIECES = 5
+    """The length and the pieces' hashes of what has this content id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,18 +243,20 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class GetChunks:
-    """Asks for chunks of an object, as ranges (first, count)."""
+    """Asks for chunks of an object, as ranges (first, count); the answers repeat `tag`."""
 
     kind: ObjectKind
     id: bytes
+    tag: int
     ranges: tuple[tuple[int, int], ...]
 
     def encode(self) -> bytes:
-        """34 bytes and 6 for each range."""
+        """38 bytes and 6 for each range."""
         return b"".join(
             (
                 u8(self.kind),
                 self.id,
+                u32(self.tag),
                 u8(len(self.ranges)),
                 *(u32(first) + u16(count) for first, count in self.ranges),
             )
@@ -252,35 +266,81 @@ class GetChunks:
     def read(cls, reader: Reader) -> "GetChunks":
         """Inverse of `encode`; raises MalformedError."""
         kind, name = _read_object(reader)
+        tag = reader.u32("tag")
         count = _bounded(reader.u8("number of ranges"), RANGES_LIMIT, "ranges")
         ranges = tuple((reader.u32("first chunk"), reader.u16("chunks")) for _ in range(count))
         _bounded(sum(chunks for _, chunks in ranges), CHUNKS_LIMIT, "chunks asked for")
-        return cls(kind, name, ranges)
+        return cls(kind, name, tag, ranges)
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One chunk of an object of `length` bytes in all; all but the last have 1024."""
+    """One chunk of an object of `length` bytes in all, in answer to the request with `tag`.
 
-    kind: ObjectKind
-    id: bytes
-    length: int
+    `sent` is the sender's clock in microseconds, modulo 2^32: by it the receiver sees queues.
+    """
+
+    tag: int
     index: int
+    length: int
+    sent: int
     data: bytes
 
     def encode(self) -> bytes:
-        """41 bytes and the data."""
-        return u8(self.kind) + self.id + u32(self.length) + u32(self.index) + self.data
+        """16 bytes and the data."""
+        return u32(self.tag) + u32(self.index) + u32(self.length) + u32(self.sent) + self.data
 
     @classmethod
     def read(cls, reader: Reader) -> "Chunk":
         """Inverse of `encode`; raises MalformedError when index and length do not agree."""
-        kind, name = _read_object(reader)
-        length, index = reader.u32("object length"), reader.u32("chunk index")
-        expected = chunk_length(length, index)
-        if expected < 1:
+        tag, index = reader.u32("tag"), reader.u32("chunk index")
+        length, sent = reader.u32("object length"), reader.u32("time")
+        start, end = chunk_span(length, index)
+        if end <= start:
             raise MalformedError(f"chunk {index} of an object of {length} bytes")
-        return cls(kind, name, length, index, reader.take(expected, "chunk"))
+        return cls(tag, index, length, sent, reader.take(end - start, "chunk"))
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Which pieces of an object a node has: bit i of `held` is set for the piece i of `pieces`."""
+
+    kind: ObjectKind
+    id: bytes
+    pieces: int
+    held: int
+
+    def encode(self) -> bytes:
+        """35 bytes, and one for each eight pieces."""
+        bits = self.held.to_bytes(-(-self.pieces // 8), "little")
+        return u8(self.kind) + self.id + u16(self.pieces) + bits
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Holding":
+        """Inverse of `encode`; raises MalformedError."""
+        kind, name = _read_object(reader)
+        pieces = _bounded(reader.u16("number of pieces"), PIECES_LIMIT, "pieces")
+        held = int.from_bytes(reader.take(-(-pieces // 8), "pieces"), "little")
+        if held >> pieces:
+            raise MalformedError(f"a piece beyond the last of {pieces}")
+        return cls(kind, name, pieces, held)
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Says which pieces the sender has of objects that it pulls, or has as a whole."""
+
+    holdings: tuple[Holding, ...]
+
+    def encode(self) -> bytes:
+        """Their number, then the objects."""
+        return u8(len(self.holdings)) + b"".join(holding.encode() for holding in self.holdings)
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Holdings":
+        """Inverse of `encode`; raises MalformedError."""
+        count = _bounded(reader.u8("number of objects"), HOLDINGS_LIMIT, "objects")
+        return cls(tuple(Holding.read(reader) for _ in range(count)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +423,7 @@ Message = (
     | GetTransactions
     | NewTransaction
     | NewBlock
+    | Holdings
 )
 
 _KINDS: dict[int, type[Message]] = {
@@ -377,6 +438,7 @@ _KINDS: dict[int, type[Message]] = {
     9: GetTransactions,
     10: NewTransaction,
     11: NewBlock,
+    12: Holdings,
 }
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 
@@ -405,9 +467,17 @@ def decode(data: bytes) -> Message:
     return message
 
 
-def chunk_length(length: int, index: int) -> int:
-    """Bytes of chunk `index` of an object of `length` bytes; below 1 if there is none."""
-    return min(CHUNK_BYTES, length - index * CHUNK_BYTES)
+def chunk_count(length: int) -> int:
+    """Chunks of an object of `length` bytes."""
+    pieces, rest = divmod(length, PIECE_BYTES)
+    return pieces * CHUNKS_PER_PIECE - (-rest // CHUNK_BYTES)
+
+
+def chunk_span(length: int, index: int) -> tuple[int, int]:
+    """Begin and end of chunk `index` of an object of `length` bytes; empty if there is none."""
+    piece, place = divmod(index, CHUNKS_PER_PIECE)
+    start = piece * PIECE_BYTES + place * CHUNK_BYTES
+    return start, min(start + CHUNK_BYTES, (piece + 1) * PIECE_BYTES, length)
 
 
 def _bounded(count: int, limit: int, what: str) -> int:

@@ -27,6 +27,8 @@ from edgenode.protocol.wire import (
     GetHeaders,
     GetTransactions,
     Headers,
+    Holding,
+    Holdings,
     Message,
     NewBlock,
     NewTransaction,
@@ -95,15 +97,16 @@ CASES: dict[str, tuple[Part, int, dict[str, bytes]]] = {
     "GetHeaders": (GetHeaders((HEAD, OTHER)), 1, {"count": le(2, 1), "id": OTHER}),
     "Headers": (Headers(RAW_HEADERS), 1, {"count": le(2, 1), "header": HEADERS[1].encode()}),
     "GetChunks": (
-        GetChunks(ObjectKind.PAYLOAD, HEAD, ((1, 2), (300, 3))),
+        GetChunks(ObjectKind.PAYLOAD, HEAD, 9, ((1, 2), (300, 3))),
         1,
-        {"object": le(2, 1), "id": HEAD, "count": le(2, 1), "first": le(300, 4),
-         "chunks": le(3, 2)},
+        {"object": le(2, 1), "id": HEAD, "tag": le(9, 4), "count": le(2, 1),
+         "first": le(300, 4), "chunks": le(3, 2)},
     ),
     "Chunk": (
-        Chunk(ObjectKind.BLOCK, HEAD, 1026, 1, b"ab"),
+        Chunk(9, 1, 1132, 77, b"ab"),
         0,
-        {"object": le(1, 1), "id": HEAD, "length": le(1026, 4), "index": le(1, 4), "data": b"ab"},
+        {"tag": le(9, 4), "index": le(1, 4), "length": le(1132, 4), "time": le(77, 4),
+         "data": b"ab"},
     ),
     "Absent": (Absent(ObjectKind.BLOCK, HEAD), 0, {"object": le(1, 1), "id": HEAD}),
     "GetTransactions": (
@@ -134,9 +137,23 @@ def test_every_message_has_a_section():
     table = table_under(TEXT, "Messages")
     stated = {int(number): quoted(name)[0] for number, name, *_ in table.rows}
     assert stated == {number: kind.__name__ for number, kind in wire._KINDS.items()}
-    sections = {name for heading in CASES for name in heading.split(" and ")} | {"GetAddresses"}
+    sections = {name for heading in CASES for name in heading.split(" and ")}
+    sections |= {"GetAddresses", "Holdings"}
     assert set(stated.values()) <= sections
     assert GetAddresses().encode() == b""
+
+
+def test_holdings_have_the_documented_layout():
+    whole, each = (t for t in tables(TEXT[TEXT.index("### Holdings") :])[:2])
+    assert [row[2] for row in whole.rows] == ["count"]
+    layout = fields(each)
+    assert_gapless(layout)
+    holding = Holding(ObjectKind.PAYLOAD, HEAD, 11, 0b101_0000_0001)
+    data = Holdings((holding,)).encode()
+    assert data[:1] == b"\x01"
+    assert cut(layout, data[1:]) == {
+        "object": le(2, 1), "id": HEAD, "pieces": le(11, 2), "held": bytes([0b1, 0b101]),
+    }  # fmt: skip
 
 
 def test_the_broadcast_socket_takes_what_is_stated():

@@ -1,121 +1,221 @@
+"""Objects come whole, whatever is lost, whoever lies or is silent, and from whoever has a part."""
+
 import random
 
 import pytest
 
-from edgenode.protocol.flow import LONGEST_WINDOW, Flow
-from edgenode.protocol.pulls import Pulls
-from edgenode.protocol.wire import CHUNK_BYTES, Chunk, GetChunks, ObjectKind, chunk_length
+from edgenode.ledger.encoding import u32
+from edgenode.ledger.hashes import PIECE_BYTES, content_id
+from edgenode.protocol import pulls as pulls_module
+from edgenode.protocol.flow import Flow
+from edgenode.protocol.pulls import HASHES_LIMIT, Pulls, Spoilt
+from edgenode.protocol.wire import (
+    CHUNK_BYTES,
+    Chunk,
+    GetChunks,
+    Holding,
+    Holdings,
+    ObjectKind,
+    chunk_count,
+    chunk_span,
+)
+from tests.protocol.swarm import Swarm
 
 NAME = bytes(32)
+PAYLOAD, BLOCK = ObjectKind.PAYLOAD, ObjectKind.BLOCK
 
 
-def answer(request: GetChunks, data: bytes) -> list[Chunk]:
-    out = []
-    for first, count in request.ranges:
-        for index in range(first, first + count):
-            if (size := chunk_length(len(data), index)) > 0:
-                piece = data[index * CHUNK_BYTES : index * CHUNK_BYTES + size]
-                out.append(Chunk(request.kind, request.id, len(data), index, piece))
-    return out
-
-
-def transfer(data, *, loss, seed, length_known=True, peers=1, dead=()):
-    """Pull `data` over a link that loses requests and answers; returns bytes and chunks sent."""
-    rng = random.Random(seed)
-    pulls, now, sent = Pulls(), 0.0, 0
-    for session in range(1, peers + 1):
-        pulls.add_peer(session, Flow())
-    length = len(data) if length_known else None
-    pulls.want(ObjectKind.PAYLOAD, NAME, length, 10**7, range(1, peers + 1))
-    for _ in range(20_000):
-        for session, request in pulls.pump(now):
-            if session in dead or rng.random() < loss:
-                continue
-            for chunk in answer(request, data):
-                sent += 1
-                if rng.random() < loss:
-                    continue
-                done = pulls.chunk(session, chunk, now + 0.01)
-                if done is not None:
-                    return done, sent
-        deadline = pulls.deadline()
-        now = max(now + 0.01, min(deadline, now + 0.02) if deadline else now)
-    pytest.fail("the transfer never ended")
+def made(size, seed=1):
+    return random.Random(seed).randbytes(size)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.1, 0.4])
-@pytest.mark.parametrize("size", [1, 1024, 1025, 97_000, 490_281])
-@pytest.mark.parametrize("length_known", [True, False])
-def test_an_object_arrives_whole_whatever_is_lost(loss, size, length_known):
-    data = random.Random(size).randbytes(size)
-    done, _ = transfer(data, loss=loss, seed=size, length_known=length_known)
-    assert done.data == data
-    assert done.source == 1
+@pytest.mark.parametrize("size", [1, 1130, 1131, PIECE_BYTES, PIECE_BYTES + 1, 490_281])
+@pytest.mark.parametrize("length", [True, False])
+def test_an_object_arrives_whole_whatever_is_lost(loss, size, length):
+    swarm = Swarm(2, loss=loss, seed=size)
+    source, box = swarm.boxes
+    source.has(data := made(size))
+    name = swarm.want(box, data, [source], length=length)
+    assert swarm.run(lambda: name in box.done)
+    assert box.done[name].data == data
+    pieced = size > PIECE_BYTES or not length
+    assert box.done[name].source == (None if pieced else 0)
+    assert len(box.pulls) == 0
 
 
 def test_without_loss_every_chunk_is_sent_once():
-    data = bytes(200_000)
-    _, sent = transfer(data, loss=0.0, seed=1)
-    assert sent == -(-len(data) // CHUNK_BYTES)
+    swarm = Swarm(2, delay=(0.002, 0.002))
+    source, box = swarm.boxes
+    source.has(data := made(490_281))
+    name = swarm.want(box, data, [source])
+    assert swarm.run(lambda: name in box.done)
+    assert swarm.chunks == chunk_count(len(data)) + 1, "and one with the hashes"
 
 
-def test_at_ten_percent_loss_little_more_is_sent_than_was_lost():
-    data = bytes(490_281)
-    _, sent = transfer(data, loss=0.1, seed=1)
-    assert sent < 1.25 * len(data) / CHUNK_BYTES
+@pytest.mark.parametrize("loss", [0.05, 0.2])
+def test_with_loss_little_more_is_sent_than_was_lost(loss):
+    swarm = Swarm(2, loss=loss)
+    source, box = swarm.boxes
+    source.has(data := made(1_000_000))
+    name = swarm.want(box, data, [source])
+    assert swarm.run(lambda: name in box.done)
+    assert swarm.chunks < 1.1 * chunk_count(len(data)) / (1 - loss)
+
+
+def test_many_boxes_pull_from_each_other_what_one_has():
+    """The source sends little more than one copy, though eleven are made."""
+    swarm = Swarm(12, rate=1000, delay=(0.002, 0.002))
+    source, *others = swarm.boxes
+    source.has(data := made(980_562))
+    for box in others:
+        name = swarm.want(box, data, [source])
+    assert swarm.run(lambda: all(name in box.done for box in others))
+    assert all(box.done[name].data == data for box in others)
+    copies = source.sent / chunk_count(len(data))
+    assert copies < 3
+    assert swarm.chunks < 1.03 * len(others) * chunk_count(len(data))
+    alone = len(others) * chunk_count(len(data)) / 1000
+    assert swarm.now < alone / 2
+
+
+def test_a_box_that_asks_later_hears_who_has_what():
+    swarm = Swarm(4, rate=1000)
+    source, first, second, late = swarm.boxes
+    source.has(data := made(490_281))
+    for box in (first, second):
+        name = swarm.want(box, data, [source])
+    assert swarm.run(lambda: name in first.done and name in second.done)
+    sent = source.sent
+    swarm.want(late, data, [source])
+    assert swarm.run(lambda: name in late.done)
+    assert source.sent - sent < 0.7 * chunk_count(len(data))
+
+
+def test_who_has_a_part_serves_it_before_it_has_all():
+    swarm = Swarm(3)
+    source, half, box = swarm.boxes
+    source.has(data := made(4 * PIECE_BYTES))
+    name = swarm.want(half, data, [source])
+    transfer = half.pulls._transfers[PAYLOAD, name]
+    assert swarm.run(lambda: len(transfer.pieces) >= 2)
+    source.dead = True
+    swarm.want(box, data, [half])
+    assert not swarm.run(lambda: name in box.done, limit=30)
+    assert len(transfer.pieces) >= 2
+    assert box.pulls._transfers[PAYLOAD, name].pieces == transfer.pieces
+    source.dead = False
+    assert swarm.run(lambda: name in box.done and name in half.done)
 
 
 def test_a_peer_that_says_nothing_is_left_for_one_that_answers():
-    done, _ = transfer(bytes(50_000), loss=0.0, seed=1, peers=3, dead={1, 2})
-    assert done.source == 3
+    swarm = Swarm(4)
+    *silent, source, box = swarm.boxes
+    for each in silent:
+        each.dead = True
+    source.has(data := made(50_000))
+    name = swarm.want(box, data, [*silent, source])
+    assert swarm.run(lambda: name in box.done)
+    source.has(block := made(900, 2), BLOCK)
+    name = swarm.want(box, block, [*silent, source], BLOCK, length=False)
+    assert swarm.run(lambda: name in box.done)
+    assert box.done[name].source == source.number
+
+
+def test_where_one_peer_grows_silent_the_others_send_its_part():
+    swarm = Swarm(4, rate=500)
+    *sources, box = swarm.boxes
+    data = made(490_281)
+    for source in sources:
+        source.has(data)
+    name = swarm.want(box, data, sources)
+    transfer = box.pulls._transfers[PAYLOAD, name]
+    assert swarm.run(lambda: len(transfer.pieces) > 3)
+    sources[0].dead = sources[1].dead = True
+    sources[0].objects.clear()
+    sources[1].objects.clear()
+    assert swarm.run(lambda: name in box.done, limit=swarm.now + 30)
+
+
+def test_a_slow_peer_is_helped_with_what_it_was_asked_for():
+    swarm = Swarm(3)
+    slow, quick, box = swarm.boxes
+    data = made(4 * PIECE_BYTES)
+    slow.has(data)
+    quick.has(data)
+    answer = slow.answer
+    slow.answer = lambda request, now: (
+        answer(request, now)[:1] if request.kind is PAYLOAD else answer(request, now)
+    )
+    name = swarm.want(box, data, [slow, quick])
+    assert swarm.run(lambda: name in box.done, limit=20)
+    assert box.spoilt == []
 
 
 def test_a_peer_that_lacks_the_object_is_left_for_another():
     pulls = Pulls()
     pulls.add_peer(1, Flow())
     pulls.add_peer(2, Flow())
-    pulls.want(ObjectKind.BLOCK, NAME, None, 1000, [1])
+    pulls.want(BLOCK, NAME, None, 1000, [1])
     assert [session for session, _ in pulls.pump(0.0)] == [1]
-    pulls.absent(1, ObjectKind.BLOCK, NAME, 0.0)
+    pulls.absent(1, BLOCK, NAME, 0.0)
     assert pulls.pump(0.1) == []
-    pulls.want(ObjectKind.BLOCK, NAME, None, 1000, [1, 2])
+    pulls.want(BLOCK, NAME, None, 1000, [1, 2])
     assert [session for session, _ in pulls.pump(0.2)] == [2]
+    pulls.absent(2, BLOCK, NAME, 0.2)
+    assert pulls.deadline() is None or pulls.pump(0.3) == []
+    assert [session for session, _ in pulls.pump(5.3)] == [1], "after a while it may have it"
 
 
 def test_a_lost_session_hands_over_to_another():
     pulls = Pulls()
     pulls.add_peer(1, Flow())
-    pulls.want(ObjectKind.PAYLOAD, NAME, 3000, 3000, [1])
+    pulls.want(PAYLOAD, NAME, 3000, 3000, [1])
     pulls.pump(0.0)
     pulls.drop_peer(1)
     assert pulls.pump(0.1) == []
     pulls.add_peer(2, Flow())
-    pulls.want(ObjectKind.PAYLOAD, NAME, 3000, 3000, [2])
-    assert pulls.pump(0.2) == [(2, GetChunks(ObjectKind.PAYLOAD, NAME, ((0, 3),)))]
+    pulls.want(PAYLOAD, NAME, 3000, 3000, [2])
+    assert pulls.pump(0.2) == [(2, GetChunks(PAYLOAD, NAME, 1, ((0, 3),)))]
+
+
+def asked(pulls, now):
+    """The only request."""
+    ((_, request),) = pulls.pump(now)
+    return request
 
 
 def test_an_object_longer_than_its_limit_is_not_taken():
     pulls = Pulls()
     pulls.add_peer(1, Flow())
-    pulls.want(ObjectKind.BLOCK, NAME, None, 2000, [1])
-    pulls.pump(0.0)
-    giant = Chunk(ObjectKind.BLOCK, NAME, 2**32 - 1, 0, bytes(1024))
-    assert pulls.chunk(1, giant, 0.1) is None
+    pulls.want(BLOCK, NAME, None, 2000, [1])
+    tag = asked(pulls, 0.0).tag
+    assert pulls.chunk(1, Chunk(tag, 0, 2**32 - 1, 0, bytes(CHUNK_BYTES)), 0.1) is None
     assert pulls.pump(0.2) == [], "that peer is left alone for a while"
     pulls.add_peer(2, Flow())
-    pulls.want(ObjectKind.BLOCK, NAME, None, 2000, [2])
-    assert [session for session, _ in pulls.pump(0.3)] == [2]
-    assert pulls.chunk(2, Chunk(ObjectKind.BLOCK, NAME, 10, 0, bytes(10)), 0.4).data == bytes(10)
+    pulls.want(BLOCK, NAME, None, 2000, [2])
+    tag = asked(pulls, 0.3).tag
+    assert pulls.chunk(2, Chunk(tag, 0, 10, 0, bytes(10)), 0.4).data == bytes(10)
+
+
+def test_a_list_of_hashes_longer_than_any_is_not_taken():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.want(ObjectKind.STATE, NAME, None, 32 << 20, [1])
+    tag = asked(pulls, 0.0).tag
+    assert pulls.chunk(1, Chunk(tag, 0, HASHES_LIMIT + 1, 0, bytes(CHUNK_BYTES)), 0.1) is None
+    assert pulls.pump(0.2) == []
 
 
 def test_a_peer_that_was_not_asked_cannot_spoil_an_object():
     pulls = Pulls()
     pulls.add_peer(1, Flow())
     pulls.add_peer(2, Flow())
-    pulls.want(ObjectKind.BLOCK, NAME, None, 5000, [1])
-    pulls.pump(0.0)
-    assert pulls.chunk(2, Chunk(ObjectKind.BLOCK, NAME, 2000, 0, bytes(1024)), 0.1) is None
-    done = pulls.chunk(1, Chunk(ObjectKind.BLOCK, NAME, 3, 0, b"abc"), 0.2)
+    pulls.want(BLOCK, NAME, None, 5000, [1])
+    tag = asked(pulls, 0.0).tag
+    assert pulls.chunk(2, Chunk(tag, 0, 2000, 0, bytes(CHUNK_BYTES)), 0.1) is None
+    assert pulls.chunk(1, Chunk(tag + 1, 0, 2000, 0, bytes(CHUNK_BYTES)), 0.1) is None
+    done = pulls.chunk(1, Chunk(tag, 0, 3, 0, b"abc"), 0.2)
     assert (done.data, done.source) == (b"abc", 1)
 
 
@@ -123,153 +223,161 @@ def test_a_peer_that_changes_its_mind_about_the_length_is_left():
     pulls = Pulls()
     for session in (1, 2):
         pulls.add_peer(session, Flow())
-    pulls.want(ObjectKind.BLOCK, NAME, None, 5000, [1, 2])
-    ((first, _),) = pulls.pump(0.0)
-    assert pulls.chunk(first, Chunk(ObjectKind.BLOCK, NAME, 2000, 0, bytes(1024)), 0.1) is None
-    assert pulls.chunk(first, Chunk(ObjectKind.BLOCK, NAME, 2001, 1, bytes(977)), 0.1) is None
-    ((other, _),) = pulls.pump(0.2)
+    pulls.want(BLOCK, NAME, None, 5000, [1, 2])
+    ((first, request),) = pulls.pump(0.0)
+    assert pulls.chunk(first, Chunk(request.tag, 0, 2000, 0, bytes(1130)), 0.1) is None
+    assert pulls.chunk(first, Chunk(request.tag, 1, 2001, 0, bytes(871)), 0.1) is None
+    ((other, request),) = pulls.pump(0.2)
     assert other != first
-    done = pulls.chunk(other, Chunk(ObjectKind.BLOCK, NAME, 3, 0, b"abc"), 0.3)
+    done = pulls.chunk(other, Chunk(request.tag, 0, 3, 0, b"abc"), 0.3)
     assert (done.data, done.source) == (b"abc", other)
 
 
-def test_what_is_not_wanted_any_more_is_not_pulled():
+# Lies
+
+
+def lying(swarm, liar, data, wrong):
+    """Have a box serve `wrong` for the pieces of `data`."""
+    answer = liar.answer
+
+    def lie(request, now):
+        chunks = answer(request, now)
+        if request.kind is not PAYLOAD:
+            return chunks
+        return [
+            Chunk(c.tag, c.index, c.length, c.sent, wrong[slice(*chunk_span(len(data), c.index))])
+            for c in chunks
+        ]
+
+    liar.answer = lie
+
+
+def test_who_sends_a_wrong_piece_is_named_and_the_object_comes_from_others():
+    swarm = Swarm(3)
+    liar, honest, box = swarm.boxes
+    data = made(6 * PIECE_BYTES)
+    liar.has(data)
+    honest.has(data)
+    lying(swarm, liar, data, bytes(len(data)))
+    name = swarm.want(box, data, [liar, honest])
+    assert swarm.run(lambda: name in box.done)
+    assert box.done[name].data == data
+    assert set(box.spoilt) <= {liar.number}
+
+
+def test_chunks_of_two_that_do_not_fit_blame_nobody_who_was_right():
+    """The liar helps with pieces of the honest one; these are pulled once more, from one."""
+    for seed in range(20):
+        swarm = Swarm(3, seed=seed, loss=0.1, rate=300)
+        liar, honest, box = swarm.boxes
+        data = made(3 * PIECE_BYTES, seed)
+        liar.has(data)
+        honest.has(data)
+        lying(swarm, liar, data, bytes(len(data)))
+        name = swarm.want(box, data, [honest, liar])
+        assert swarm.run(lambda name=name, box=box: name in box.done)
+        assert box.done[name].data == data
+        assert set(box.spoilt) <= {liar.number}
+
+
+@pytest.mark.parametrize("wrong", [u32(70_000) + bytes(96), u32(70_000) + bytes(95), b"x"])
+def test_who_sends_wrong_hashes_is_named(wrong):
     pulls = Pulls()
     pulls.add_peer(1, Flow())
-    pulls.want(ObjectKind.BLOCK, NAME, None, 5000, [1])
-    pulls.pump(0.0)
+    pulls.want(PAYLOAD, NAME, 70_000, 70_000, [1])
+    tag = asked(pulls, 0.0).tag
+    spoilt = pulls.chunk(1, Chunk(tag, 0, len(wrong), 0, wrong), 0.1)
+    assert spoilt == Spoilt(PAYLOAD, NAME, 1)
+    assert pulls.pump(0.2) == []
+
+
+def test_an_update_that_states_another_length_than_its_payload_has_is_never_pulled():
+    swarm = Swarm(2)
+    source, box = swarm.boxes
+    source.has(data := made(70_000))
+    name = content_id(data)
+    box.pulls.want(PAYLOAD, name, 80_000, 80_000, [0])
+    assert not swarm.run(lambda: name in box.done, limit=30)
+    box.pulls.want(PAYLOAD, name, 70_000, 70_000, [0])
+    assert swarm.run(lambda: name in box.done), "two state two lengths: the hashes decide"
+
+
+def test_who_claims_pieces_that_it_does_not_have_is_left():
+    swarm = Swarm(3)
+    boaster, source, box = swarm.boxes
+    source.has(data := made(6 * PIECE_BYTES))
+    name = swarm.want(box, data, [source])
+    swarm.send(boaster, box, Holdings((Holding(PAYLOAD, name, 6, 0b111111),)))
+    assert swarm.run(lambda: name in box.done, limit=20)
+
+
+@pytest.mark.parametrize("pieces", [0, 5, 7, 1024])
+def test_holdings_of_another_number_of_pieces_are_passed_over(pieces):
+    swarm = Swarm(3)
+    boaster, source, box = swarm.boxes
+    source.has(data := made(6 * PIECE_BYTES))
+    name = swarm.want(box, data, [source])
+    transfer = box.pulls._transfers[PAYLOAD, name]
+    assert swarm.run(lambda: transfer.hashes is not None)
+    holding = Holding(PAYLOAD, name, pieces, (1 << pieces) - 1)
+    assert box.pulls.holding(boaster.number, holding, swarm.now)
+    assert boaster.number not in transfer.holdings
+    assert swarm.run(lambda: name in box.done)
+
+
+# Bounds
+
+
+def test_objects_that_nobody_gives_let_others_have_their_turn(monkeypatch):
+    monkeypatch.setattr(pulls_module, "ACTIVE_LIMIT", 4)
+    swarm = Swarm(2)
+    source, box = swarm.boxes
+    source.answer = lambda request, now, answer=source.answer: (
+        [] if source.find(request.kind, request.id) is None else answer(request, now)
+    )
+    for n in range(8):
+        box.pulls.want(PAYLOAD, content_id(bytes([n])), 1000, 1000, [0])
+    source.has(data := made(5000))
+    name = swarm.want(box, data, [source])
+    assert swarm.run(lambda: name in box.done, limit=300)
+
+
+def test_what_takes_too_much_memory_waits_and_what_came_of_it_goes(monkeypatch):
+    monkeypatch.setattr(pulls_module, "ACTIVE_BYTES", 300_000)
+    swarm = Swarm(2, rate=2000)
+    source, box = swarm.boxes
+    objects = [made(200_000, seed) for seed in range(4)]
+    for data in objects:
+        source.has(data)
+    names = [swarm.want(box, data, [source]) for data in objects]
+    most = 0
+
+    def all_here():
+        nonlocal most
+        held = sum(t.received for t in box.pulls._transfers.values())
+        most = max(most, held)
+        return all(name in box.done for name in names)
+
+    assert swarm.run(all_here)
+    assert most <= 300_000
+
+
+def test_a_request_asks_for_no_more_than_a_window(monkeypatch):
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    for n in range(10):
+        pulls.want(BLOCK, bytes([n]) * 32, None, 10**6, [1])
+    requests = [request for _, request in pulls.pump(0.0)]
+    assert sum(count for r in requests for _, count in r.ranges) <= 16
+
+
+def test_cancelled_objects_are_not_asked_for_again():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.want(BLOCK, NAME, None, 5000, [1])
+    tag = asked(pulls, 0.0).tag
     pulls.keep_only(set())
     assert len(pulls) == 0
+    assert pulls.deadline() is None
+    assert pulls.chunk(1, Chunk(tag, 0, 3, 0, b"abc"), 0.1) is None
     assert pulls.pump(10.0) == []
-
-
-def test_long_objects_are_pulled_few_at_a_time():
-    pulls = Pulls()
-    for session in range(1, 9):
-        pulls.add_peer(session, Flow())
-    for n in range(8):
-        name = bytes([n]) * 32
-        pulls.want(ObjectKind.PAYLOAD, name, 16 << 20, 16 << 20, range(1, 9))
-    assert len({request.id for _, request in pulls.pump(0.0)}) == 2
-
-
-def test_chunks_nobody_asked_for_are_ignored():
-    pulls = Pulls()
-    pulls.add_peer(1, Flow())
-    assert pulls.chunk(1, Chunk(ObjectKind.BLOCK, NAME, 10, 0, bytes(10)), 0.0) is None
-
-
-def test_the_window_grows_without_loss_and_shrinks_with_it():
-    flow = Flow()
-    for index in range(5000):
-        flow.ask((ObjectKind.PAYLOAD, NAME, index), again=False, now=index * 0.01)
-        flow.receive((ObjectKind.PAYLOAD, NAME, index), index * 0.01 + 0.005)
-    grown = flow.room
-    assert 64 < grown <= LONGEST_WINDOW
-    flow.ask((ObjectKind.PAYLOAD, NAME, 6000), again=False, now=100.0)
-    assert flow.expire(200.0) == [(ObjectKind.PAYLOAD, NAME, 6000)]
-    assert flow.room < grown
-
-
-def test_what_the_chain_lacks_goes_before_offers_that_nobody_serves():
-    pulls = Pulls()
-    pulls.add_peer(1, Flow())
-    pulls.add_peer(2, Flow())
-    for n in range(100):
-        pulls.want(ObjectKind.PAYLOAD, bytes([n]) * 32, 5000, 5000, [1], urgent=False)
-    pulls.pump(0.0)
-    pulls.want(ObjectKind.BLOCK, b"b" * 32, None, 5000, [1, 2])
-    asked = [(s, r.kind) for t in range(1, 200) for s, r in pulls.pump(t / 10)]
-    assert (2, ObjectKind.BLOCK) in asked
-
-
-def test_a_sole_source_that_is_silent_gives_way_to_other_objects_and_is_tried_again():
-    pulls = Pulls()
-    pulls.add_peer(1, Flow())
-    for n in range(5):
-        pulls.want(ObjectKind.PAYLOAD, bytes([n]) * 32, 100_000, 100_000, [1])
-    asked = [r.id for t in range(8000) for _, r in pulls.pump(t / 10)]
-    assert len(set(asked)) == 5
-    assert asked.count(asked[0]) > 1
-
-
-def test_the_next_deadline_lies_ahead_once_all_that_can_be_asked_was_asked():
-    pulls = Pulls()
-    pulls.add_peer(1, Flow())
-    for n in range(80):
-        pulls.want(ObjectKind.PAYLOAD, bytes([n]) * 32, 5000, 5000, [1])
-    pulls.pump(10.0)
-    assert pulls.deadline() > 10.0
-
-
-def test_of_two_lengths_that_updates_state_for_one_payload_neither_is_believed():
-    data = bytes(range(250)) * 20
-    pulls = Pulls()
-    pulls.add_peer(1, Flow())
-    pulls.want(ObjectKind.PAYLOAD, NAME, 201, 201, [1], urgent=False)
-    ((_, request),) = pulls.pump(0.0)
-    for chunk in answer(request, data):
-        assert pulls.chunk(1, chunk, 0.1) is None
-    whole = []
-    for now in (10.0, 10.1, 10.2):  # said again and again, as long as it is wanted
-        pulls.want(ObjectKind.PAYLOAD, NAME, len(data), len(data), [1])
-        pulls.want(ObjectKind.PAYLOAD, NAME, 201, 201, [1], urgent=False)
-        for _, request in pulls.pump(now):
-            for chunk in answer(request, data):
-                whole += filter(None, [pulls.chunk(1, chunk, now)])
-    assert whole
-    assert {done.data for done in whole} == {data}
-
-
-def test_a_peer_that_sends_a_chunk_now_and_then_does_not_keep_the_object_to_itself():
-    data = bytes(99_165)
-    pulls, now = Pulls(), 0.0
-    pulls.add_peer(1, Flow())
-    pulls.want(ObjectKind.PAYLOAD, NAME, len(data), len(data), [1])
-    asked = {1: [], 2: []}
-    for _ in range(200):
-        for session, request in pulls.pump(now):
-            asked[session] += answer(request, data)
-        if asked[2]:
-            break
-        pulls.add_peer(2, Flow()) if now == 0.0 else None
-        pulls.want(ObjectKind.PAYLOAD, NAME, len(data), len(data), [2])
-        now = pulls.deadline()
-        if asked[1]:
-            pulls.chunk(1, asked[1].pop(), now - 1e-3)
-    else:
-        pytest.fail("the idle peer was never asked")
-
-
-def test_nothing_is_queued_at_a_peer_that_may_be_silent():
-    data, pulls, whole = bytes(3000), Pulls(), 0
-    for session in (1, 2):
-        pulls.add_peer(session, Flow())
-    for n in range(20):
-        pulls.want(ObjectKind.BLOCK, bytes([n]) * 32, None, 5000, [1, 2])
-    while requests := pulls.pump(0.0):
-        for session, request in requests:
-            for chunk in answer(request, data) if session == 2 else []:
-                whole += pulls.chunk(2, chunk, 0.0) is not None
-    assert whole == 16, "all but those that the silent one was asked for at first"
-
-
-def test_what_pauses_holds_no_more_bytes_than_may_be_pulled_at_a_time(monkeypatch):
-    """Its sole source never sends the last chunk; the others have their turn, and end alike."""
-    size, limit = 40 * CHUNK_BYTES, 100 * CHUNK_BYTES
-    monkeypatch.setattr("edgenode.protocol.pulls.ACTIVE_BYTES", limit)
-    pulls, now = Pulls(), 0.0
-    names = [bytes([n]) * 32 for n in range(6)]
-    pulls.add_peer(1, Flow())
-    for name in names:
-        pulls.want(ObjectKind.PAYLOAD, name, size, size, [1])
-    begun = set()
-    for _ in range(3000):
-        for _, request in pulls.pump(now):
-            for chunk in answer(request, bytes(size)):
-                if chunk.index < 39:
-                    pulls.chunk(1, chunk, now)
-                    begun.add(chunk.id)
-            assert pulls.received({(ObjectKind.PAYLOAD, name) for name in names}) <= limit
-        now = max(now + 0.01, pulls.deadline() or now)
-    assert begun == set(names)

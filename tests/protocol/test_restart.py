@@ -143,7 +143,7 @@ def test_what_the_disk_has_altered_is_not_given_to_others_who_blame_nobody(table
         b for b in map(chain.block, (e.id for e in chain.tree.lineage(chain.head))) if b.updates
     )
     altered(rotten.store, table, block.id if table == "block" else block.updates[0].payload)
-    rotten.running._served.clear()
+    rotten.running._serving._at_hand.clear()
     joiner.store = SqliteChainStore(":memory:", ward.genesis.id)
     ward.switch_on(joiner)
     ward.run(600)

@@ -3,14 +3,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgenode.ledger.encoding import MalformedError
+from edgenode.ledger.hashes import PIECE_BYTES
 from edgenode.ledger.header import HEADER_BYTES, Header
 from edgenode.protocol.replay import WINDOW, ReplayWindow
 from edgenode.protocol.wire import (
     ADDRESSES_LIMIT,
     BODY_LIMIT,
+    CHUNK_BYTES,
+    CHUNKS_PER_PIECE,
     HEADERS_LIMIT,
+    HOLDINGS_LIMIT,
     IDS_LIMIT,
     LOCATOR_LIMIT,
+    PIECES_LIMIT,
     Absent,
     Address,
     Addresses,
@@ -20,12 +25,15 @@ from edgenode.protocol.wire import (
     GetHeaders,
     GetTransactions,
     Headers,
+    Holding,
+    Holdings,
     NewBlock,
     NewTransaction,
     ObjectKind,
     Status,
     Tip,
-    chunk_length,
+    chunk_count,
+    chunk_span,
     decode,
     encode,
 )
@@ -46,10 +54,17 @@ addresses = st.builds(
 
 @st.composite
 def chunks(draw):
-    length = draw(st.integers(1, 5000))
-    index = draw(st.integers(0, (length - 1) // 1024))
-    data = draw(st.binary(min_size=(n := chunk_length(length, index)), max_size=n))
-    return Chunk(draw(kinds), draw(hashes), length, index, data)
+    length = draw(st.integers(1, 100_000))
+    index = draw(st.integers(0, chunk_count(length) - 1))
+    start, end = chunk_span(length, index)
+    data = draw(st.binary(min_size=end - start, max_size=end - start))
+    return Chunk(draw(u32), index, length, draw(u32), data)
+
+
+@st.composite
+def holdings(draw):
+    pieces = draw(st.integers(0, PIECES_LIMIT))
+    return Holding(draw(kinds), draw(hashes), pieces, draw(st.integers(0, (1 << pieces) - 1)))
 
 
 messages = st.one_of(
@@ -67,13 +82,15 @@ messages = st.one_of(
         GetChunks,
         kinds,
         hashes,
-        st.lists(st.tuples(u32, st.integers(0, 4)), max_size=16).map(tuple),
+        u32,
+        st.lists(st.tuples(u32, st.integers(0, 2)), max_size=16).map(tuple),
     ),
     chunks(),
     st.builds(Absent, kinds, hashes),
     st.builds(GetTransactions, ids),
     st.builds(NewTransaction, st.binary(max_size=512)),
     st.builds(NewBlock, headers, tips),
+    st.builds(Holdings, st.lists(holdings(), max_size=HOLDINGS_LIMIT).map(tuple)),
 )
 
 
@@ -107,8 +124,8 @@ def test_any_bytes_decode_to_the_message_that_codes_back_to_them_or_are_malforme
 
 
 def test_a_request_for_more_chunks_than_the_limit_is_malformed():
-    request = encode(GetChunks(ObjectKind.BLOCK, bytes(32), ((0, 65),)))
-    with pytest.raises(MalformedError, match="limit is 64"):
+    request = encode(GetChunks(ObjectKind.BLOCK, bytes(32), 1, ((0, 33),)))
+    with pytest.raises(MalformedError, match="limit is 32"):
         decode(request)
 
 
@@ -127,3 +144,26 @@ def test_a_giant_counter_costs_no_memory():
     window = ReplayWindow()
     assert window.accept(2**64 - 1)
     assert not window.accept(0)
+
+
+@given(st.integers(1, 10 * PIECE_BYTES))
+def test_chunks_lie_side_by_side_and_none_in_two_pieces(length):
+    end = 0
+    for index in range(chunk_count(length)):
+        start, after = chunk_span(length, index)
+        assert start == end < after <= start + CHUNK_BYTES
+        assert start // PIECE_BYTES == (after - 1) // PIECE_BYTES == index // CHUNKS_PER_PIECE
+        end = after
+    assert end == length
+    start, after = chunk_span(length, chunk_count(length))
+    assert start >= after
+
+
+def test_holdings_beyond_the_last_piece_are_malformed():
+    data = bytearray(encode(Holdings((Holding(ObjectKind.PAYLOAD, bytes(32), 11, 0),))))
+    data[-1] = 0b1000
+    with pytest.raises(MalformedError, match="beyond the last of 11"):
+        decode(bytes(data))
+    long = encode(Holdings((Holding(ObjectKind.PAYLOAD, bytes(32), 1025, 0),)))
+    with pytest.raises(MalformedError, match="limit is 1024"):
+        decode(long)

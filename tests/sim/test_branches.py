@@ -55,7 +55,7 @@ def test_a_branch_whose_blocks_nobody_has_holds_nobody_up(ahead, monkeypatch):
     ward.partition([0, 1, 2], [3])
     ward.grow(lone, ahead)
     ward.grow(first, 1)
-    lone.running._serve = lambda peer, request: None
+    lone.running._serve = lambda *_: None
     ward.partition()
     shown = 100 + min(ahead, 100)
     assert ward.run_until(

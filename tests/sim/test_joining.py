@@ -25,7 +25,8 @@ from edgenode.ledger.validation import genesis_records
 from edgenode.protocol.events import HeadMoved, PeerBlamed
 from edgenode.protocol.joining import HEADERS_PATIENCE, PATIENCE
 from edgenode.protocol.node import Node
-from edgenode.protocol.wire import Chunk, GetHeaders, ObjectKind, Tip
+from edgenode.protocol.pulls import HASHES_LIMIT
+from edgenode.protocol.wire import CHUNK_BYTES, Chunk, GetHeaders, ObjectKind, Tip, chunk_span
 from edgenode.sim.ward import Conditions, Ward
 from edgenode.storage.chain import SqliteChainStore
 from tests.ledger.builder import ALICE, BOB, CAROL, MALLORY, PARAMETERS, Bench
@@ -219,12 +220,16 @@ class Liar(Node):
 
 def test_who_gives_another_state_is_blamed_and_another_box_asked(past, tmp_path):
     ward = OldWard(nodes={0: Liar, 1: Liar})
-    ward.give(past, tmp_path, 0, 1, 2)
+    ward.give(past, tmp_path, 0, 1)
     ward.switch_on(ward.late)
-    assert ward.arrives(PATIENCE)
-    blamed = {e.peer.address.host for e in ward.late.events if isinstance(e, PeerBlamed)}
-    assert blamed <= {ward.boxes[0].host, ward.boxes[1].host}
-    assert blamed
+
+    def blamed():
+        return {e.peer.address.host for e in ward.late.events if isinstance(e, PeerBlamed)}
+
+    assert ward.run_until(blamed, PATIENCE)
+    ward.give(past, tmp_path, 2)
+    assert ward.arrives(3 * PATIENCE)
+    assert blamed() <= {ward.boxes[0].host, ward.boxes[1].host}
     assert same(ward.late, ward.boxes[2])
 
 
@@ -359,15 +364,15 @@ class OldHead(Node):
         if not isinstance(message, GetHeaders):
             super()._handle(peer, message, now)
 
-    def _serve(self, peer, request):
+    def _serve(self, peer, request, now):
         pass
 
 
 class Trickle(OldHead):
     """Answers each request with the first chunk of something long."""
 
-    def _serve(self, peer, request):
-        self.links.send(peer, Chunk(request.kind, request.id, 600_000, 0, bytes(1024)))
+    def _serve(self, peer, request, now):
+        self.links.send(peer, Chunk(request.tag, 0, 600_000, 0, bytes(CHUNK_BYTES)))
 
 
 @pytest.mark.parametrize("kind", [OldHead, Trickle])
@@ -386,16 +391,17 @@ def test_who_names_old_blocks_as_its_head_keeps_nobody_from_joining(
 
 
 class Drip(Node):
-    """Serves a state chunk by chunk, one in a second."""
+    """Serves the hashes of a state's pieces chunk by chunk, one in a second."""
 
-    def _serve(self, peer, request):
-        if request.kind is not ObjectKind.STATE:
-            super()._serve(peer, request)
+    def _serve(self, peer, request, now):
+        if request.kind is not ObjectKind.PIECES:
+            super()._serve(peer, request, now)
             return
-        first, _ = request.ranges[0]
         self.drips = getattr(self, "drips", 0) + 1
         if self.drips % 4 == 0:
-            self.links.send(peer, Chunk(request.kind, request.id, 10**7, first, bytes(1024)))
+            first, _ = request.ranges[0]
+            start, end = chunk_span(HASHES_LIMIT, first)
+            self.links.send(peer, Chunk(request.tag, first, HASHES_LIMIT, 0, bytes(end - start)))
 
 
 def test_a_state_that_comes_in_drips_is_given_up(past, tmp_path):

@@ -26,7 +26,7 @@ def test_who_only_says_that_it_has_an_update_is_a_source_as_well(then):
         and sender is not first
         else post(sender, datagram)
     )
-    first.running._serve = lambda peer, request: None
+    first.running._serve = lambda *_: None
     update, payload = signed_update(ward, member)
     member.running.submit_update(update, payload, ward.instant)
     ward._after(member)
