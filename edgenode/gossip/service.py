@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import secrets
 import socket as sockets
@@ -10,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from edgenode.api.shapes import LastReport, ServiceReport, Solution
 from edgenode.gossip.clock import Policy
 from edgenode.gossip.clock_watch import FILE_NAME, ClockWatch
 from edgenode.gossip.settings import GossipSettings
+from edgenode.gossip.udp import Datagrams, UdpSocket
 from edgenode.gossip.work_board import WorkBoard, WorkBoards
 from edgenode.learning import update_codec
 from edgenode.learning.error_feedback import ErrorFeedback
@@ -38,7 +38,7 @@ from edgenode.ledger.vows import Voter
 from edgenode.protocol.events import HeadMoved, PeerBlamed, PeerRevoked, PoolChanged, Refused
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.node import Node
-from edgenode.protocol.wire import Address, Datagram, Socket
+from edgenode.protocol.wire import Address, Socket
 from edgenode.storage.chain import (
     AlteredRecordError,
     DamagedStoreError,
@@ -51,10 +51,7 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-RECEIVE_BUFFER_BYTES = 1 << 20
-"""Asked of the kernel for each socket: some hundred chunks while the node is busy."""
-
-SHORTEST_PAUSE = 0.01
+SHORTEST_PAUSE = 0.02
 """Seconds between two ticks: timers that fall due together are served together."""
 
 LONGEST_PAUSE = 1.0
@@ -69,9 +66,6 @@ MENDS_AFTER = 86_400.0
 """Seconds that a service runs at least before it ends so that its successor mends what only others
 asked for. To mend takes a small board up to hours: with a disk that fails again and again, it still
 takes part for most of the day."""
-
-SEND_BUFFER_LIMIT = 1 << 20
-"""Bytes that may wait for a socket; more are dropped, as a full queue on the way would do it."""
 
 
 NO_WORK = "none"
@@ -125,7 +119,7 @@ class GossipService:
         )
         self._feedback: dict[int, ErrorFeedback] = {}
         self._reports: dict[str, tuple[ServiceReport, float]] = {}
-        self._transports: dict[Socket, asyncio.DatagramTransport] = {}
+        self._sockets: dict[Socket, UdpSocket] = {}
         self._changed = asyncio.Condition()
         self._wake = asyncio.Event()
         self._failure: Exception | None = None
@@ -133,8 +127,8 @@ class GossipService:
         self._past_noted = False
         self._full_told = float("-inf")
         self._mends_at = time.monotonic() + MENDS_AFTER
-        self._speaks_ipv6 = ":" in settings.sync[0]
-        self._seed_family = sockets.AF_UNSPEC if self._speaks_ipv6 else sockets.AF_INET
+        speaks_ipv6 = ":" in settings.sync[0]
+        self._seed_family = sockets.AF_UNSPEC if speaks_ipv6 else sockets.AF_INET
         self._ended = threading.Event()
         self._notices: set[asyncio.Task[None]] = set()
 
@@ -150,11 +144,8 @@ class GossipService:
             (Socket.SYNC, self.settings.sync),
             (Socket.BROADCAST, self.settings.broadcast),
         ):
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda kind=kind: _Receiver(self, kind),  # type: ignore[misc]
-                sock=_bound_socket(kind.name.lower(), address),
-            )
-            self._transports[kind] = transport
+            received = partial(self._received, kind)
+            self._sockets[kind] = UdpSocket(kind.name.lower(), address, received)
         resolver = partial(self._resolve_seeds, loop)
         threading.Thread(target=resolver, name="resolver", daemon=True).start()
         try:
@@ -166,12 +157,13 @@ class GossipService:
                 on_turn()
                 self._look_at_past()
                 self.clock.look(time.clock_gettime(time.CLOCK_BOOTTIME))
-                self._guarded(lambda: self.node.tick(self._now()))
+                self._attempt(lambda: self.node.tick(self._now()))
+                self._flush()
                 await self._sleep()
         finally:
             self._ended.set()
-            for transport in self._transports.values():
-                transport.close()
+            for udp in self._sockets.values():
+                udp.close()
 
     # What the local API asks for
 
@@ -300,10 +292,13 @@ class GossipService:
 
     # Between the node and the world
 
-    def datagram_received(self, kind: Socket, data: bytes, source: Address) -> None:
-        """A datagram came in on one of the sockets."""
-        if self._guarded(lambda: self.node.receive(kind, source, data, self._now())):
-            self._wake.set()
+    def _received(self, kind: Socket, datagrams: Datagrams) -> None:
+        """Datagrams came in on one of the sockets."""
+        now = self._now()
+        for data, source in datagrams:
+            if self._attempt(partial(self.node.receive, kind, source, data, now)):
+                self._wake.set()
+        self._flush()
 
     def _look_at_past(self) -> None:
         """Have the next start validate an archive's past, once all of it is here."""
@@ -332,7 +327,7 @@ class GossipService:
         else:
             self._damage = damage
 
-    def _guarded(self, act: Callable[[], Result]) -> Result | None:
+    def _attempt(self, act: Callable[[], Result]) -> Result | None:
         """Let the node act; with a full disk it goes on without what could not be kept."""
         try:
             return act()
@@ -350,8 +345,6 @@ class GossipService:
             self.fail(error)
         except MissingDataError as error:
             self.fail(AlteredRecordError(str(error)))
-        finally:
-            self._flush()
         return None
 
     def _flush(self) -> None:
@@ -359,7 +352,8 @@ class GossipService:
             self.note_damage(damage)
         datagrams, events = self.node.drain()
         for datagram in datagrams:
-            self._send(datagram)
+            if (udp := self._sockets.get(datagram.socket)) is not None:
+                udp.send(datagram.data, datagram.address)
         for event in events:
             match event:
                 case HeadMoved(change):
@@ -407,17 +401,6 @@ class GossipService:
                     await self._changed.wait_for(condition)
             except TimeoutError:
                 return
-
-    def _send(self, datagram: Datagram) -> None:
-        transport = self._transports.get(datagram.socket)
-        host, port = datagram.address
-        if transport is None or (":" in host and not self._speaks_ipv6):
-            return  # an IPv4 socket does not reach IPv6 addresses that others speak of
-        if self._speaks_ipv6 and ":" not in host:
-            host = f"::ffff:{host}"
-        # What typeshed leaves out: datagrams queue as a stream's bytes do.
-        if cast(asyncio.WriteTransport, transport).get_write_buffer_size() < SEND_BUFFER_LIMIT:
-            transport.sendto(datagram.data, (host, port))
 
     async def _sleep(self) -> None:
         deadline = self.node.deadline()
@@ -470,40 +453,3 @@ class GossipService:
     @staticmethod
     def _now() -> Instant:
         return Instant(time.monotonic(), time.time())
-
-
-class _Receiver(asyncio.DatagramProtocol):
-    def __init__(self, service: GossipService, kind: Socket) -> None:
-        self._service = service
-        self._kind = kind
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        # An IPv6 socket sees IPv4 senders as mapped addresses; a node has one name, not two.
-        host = addr[0].removeprefix("::ffff:")
-        self._service.datagram_received(self._kind, data, Address(host, addr[1]))
-
-    def error_received(self, exc: Exception) -> None:
-        # An ICMP answer to something sent earlier: that peer's silence says the same.
-        log.debug("socket error", extra={"socket": self._kind.name.lower(), "error": exc})
-
-
-def _bound_socket(key: str, address: tuple[str, int]) -> sockets.socket:
-    host, port = address
-    family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
-    udp = sockets.socket(family, sockets.SOCK_DGRAM)
-    udp.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-    if family == sockets.AF_INET6:
-        udp.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 0)  # "::" hears IPv4 as well
-    udp.setblocking(False)
-    try:
-        udp.bind(address)
-    except OSError as error:
-        udp.close()
-        reason = (
-            "another process uses this port; name another one in the configuration"
-            if error.errno == errno.EADDRINUSE
-            else error.strerror
-        )
-        # Without the number: the text is for people.
-        raise OSError(f'[gossip] {key} = "{Address(host, port)}": {reason}') from None
-    return udp
