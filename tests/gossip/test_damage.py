@@ -143,7 +143,7 @@ def test_a_note_that_is_there_is_not_written_again(tmp_path, monkeypatch):
 def test_a_full_disk_is_told_once_in_a_while(tmp_path, caplog):
     with live_node(tmp_path, make_genesis()) as node:
         for _ in range(10):
-            node.run_inside(lambda: node.service._guarded(no_room))
+            node.run_inside(lambda: node.service._attempt(no_room))
     assert [r.getMessage() for r in caplog.records].count(FULL) == 1
 
 
