@@ -14,8 +14,8 @@ after one has come that was given up too soon."""
 
 SMALLEST_BATCH = 2
 LARGEST_BATCH = 8
-"""Chunks asked for at a time, once there is room for a quarter of the window: a request costs
-a tenth of a chunk, and what comes of it comes at once."""
+"""Chunks asked for at a time, once there is room for half of the window, or a quarter where more
+than a twentieth is lost: a request costs a tenth of a chunk, and what comes of it comes at once."""
 
 PAUSE = 1.0
 """Seconds without a chunk after which what came before says nothing of what comes next."""
@@ -53,7 +53,7 @@ class Flow:
         self._window = Window()
         self._next_ordinal = 0
         self._under_way: dict[Wanted, _Asked] = {}
-        self._requests: OrderedDict[int, float] = OrderedDict()
+        self._requests: OrderedDict[int, tuple[float, set[Wanted]]] = OrderedDict()
         self._quiet_since = 0.0
         self._probed = False
         self._reordering = REORDERING
@@ -76,7 +76,9 @@ class Flow:
     def room(self) -> int:
         """How many more chunks may be asked for; 0 until it is worth a request."""
         room = int(self._window.size) - len(self._under_way)
-        batch = min(LARGEST_BATCH, max(SMALLEST_BATCH, int(self._window.size) // 4))
+        # Where much is lost a lost request should not take half of the window with it.
+        parts = 2 if 20 * self.lost < self.asked else 4
+        batch = min(LARGEST_BATCH, max(SMALLEST_BATCH, int(self._window.size) // parts))
         return max(0, room) if room >= batch or not self._under_way else 0
 
     def ask(self, tag: int, chunks: list[Wanted], now: float) -> None:
@@ -85,7 +87,7 @@ class Flow:
             if now > self._quiet_since + PAUSE:
                 self._window.resume(now)
             self._quiet_since, self._probed = now, False
-        self._requests[tag] = now
+        self._requests[tag] = now, set(chunks)
         if len(self._requests) > REQUESTS_REMEMBERED:
             self._requests.popitem(last=False)
         for chunk in chunks:
@@ -99,9 +101,10 @@ class Flow:
 
         `sent` is in microseconds of the peer's clock, modulo 2^32.
         """
-        at = self._requests.get(tag)
-        if at is None:
-            return []
+        at, expected = self._requests.get(tag, (0.0, set()))
+        if chunk not in expected:
+            return []  # not what was asked for with this tag, or once more
+        expected.remove(chunk)
         full = 4 * len(self._under_way) >= 3 * int(self._window.size)
         self.round_trip.sample(now - at)
         asked = self._under_way.get(chunk)
@@ -152,10 +155,16 @@ class Flow:
             self.round_trip.back_off()
         return late
 
-    def cancel(self, unit: int) -> None:
-        """Forget what is under way of a unit."""
-        for chunk in [c for c in self._under_way if c[0] == unit]:
+    def cancel(self, unit: int) -> list[int]:
+        """Forget what is under way of a unit; returns which chunks that was."""
+        cancelled = [chunk for chunk in self._under_way if chunk[0] == unit]
+        for chunk in cancelled:
             del self._under_way[chunk]
+        return [index for _, index in cancelled]
+
+    def answered(self) -> None:
+        """The peer said that it lacks something: it is there."""
+        self.proven, self.silences = True, 0
 
     def forget_beyond(self, unit: int, end: int) -> None:
         """Forget what was asked for of a unit from the chunk `end` on."""

@@ -28,7 +28,7 @@ from edgenode.protocol.instant import Instant
 from edgenode.protocol.joining import Joining
 from edgenode.protocol.links import Links, Local
 from edgenode.protocol.peer import Peer
-from edgenode.protocol.pulls import Completed, Pulls, Request, Spoilt
+from edgenode.protocol.pulls import Completed, Pulls, Request
 from edgenode.protocol.relay import Relay, WaitingStore
 from edgenode.protocol.roles import Roles
 from edgenode.protocol.serving import Serving
@@ -137,8 +137,11 @@ class Node:
             except MalformedError as error:
                 self._refuse("message", Rejected(Rule.MALFORMED, str(error)), peer)
                 self._blame(peer, f"malformed: {error}", now)
+            # Thousands of these come. What others ask changes nothing of what to ask, and of a
+            # chunk's sender alone there is room for more.
+            if isinstance(message, GetChunks):
+                return True
             if isinstance(message, Chunk) and not self._pulls.stale:
-                # Thousands of them come: only who sent this one has room for more.
                 self._pull(self._pulls.fill(peer.session, now.monotonic))
                 return True
         self._ask(now)
@@ -352,14 +355,16 @@ class Node:
         self._want(now)
 
     def _take_chunk(self, peer: Peer, chunk: Chunk, now: Instant) -> None:
-        match self._pulls.chunk(peer.session, chunk, now.monotonic):
-            case Completed() as done:
-                self._take_object(done, now)
-            case Spoilt() as spoilt:
-                what = f"a piece of {spoilt.kind.name.lower()} {display(spoilt.id)}"
-                rejected = Rejected(Rule.PAYLOAD_HASH, what)
-                self._refuse("piece", rejected, peer)
-                self._blame(peer, str(rejected), now)
+        for outcome in self._pulls.chunk(peer.session, chunk, now.monotonic):
+            if isinstance(outcome, Completed):
+                self._take_object(outcome, now)
+                continue
+            what = f"a piece of {outcome.kind.name.lower()} {display(outcome.id)}"
+            rejected = Rejected(Rule.PAYLOAD_HASH, what)
+            liar = self.links.peers.get(outcome.source)
+            self._refuse("piece", rejected, liar)
+            if liar is not None:
+                self._blame(liar, str(rejected), now)
 
     def _take_object(self, done: Completed, now: Instant) -> None:
         try:
@@ -400,7 +405,8 @@ class Node:
             self._pool_changed(now)
 
     def _serve(self, peer: Peer, request: GetChunks, now: Instant) -> None:
-        for answer in self._serving.answer(request, self._object, now.monotonic):
+        answers = self._serving.answer(request, peer.session, self._object, now.monotonic)
+        for answer in answers:
             self.links.send(peer, answer)
 
     def _object(self, kind: ObjectKind, name: bytes) -> bytes | None:
@@ -525,6 +531,7 @@ class Node:
             self._pulls.add_peer(peer.session, peer.flow)
         for peer in self.links.left:
             self._pulls.drop_peer(peer.session)
+            self._serving.forget(peer.session)
             self._catch_up.forget(peer)
             self._relay.source_left(peer.session)
         if self.links.joined or self.links.left:

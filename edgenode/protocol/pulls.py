@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from edgenode.ledger.hashes import PIECE_BYTES
 from edgenode.protocol.flow import LARGEST_BATCH, Flow
-from edgenode.protocol.transfer import Object, Transfer, Unit
+from edgenode.protocol.transfer import Hashes, Object, Transfer, Unit
 from edgenode.protocol.wire import (
     CHUNKS_LIMIT,
     HOLDINGS_LIMIT,
@@ -38,8 +38,16 @@ PATIENCE = 4
 CHUNKS_PER_TIMEOUT = 2
 """Chunks that make up for one timeout: who sends less has no claim to the object."""
 
-ABSENT_TIME = 5.0
-"""Seconds before a peer that lacked an object is asked for it again."""
+PAUSE = 5.0
+"""Seconds for which an object that only a silent peer has lets others have their turn."""
+
+UNIT_TIME = 5.0
+LEAST_RATE = 2048
+"""Seconds that a peer has for a unit, besides four timeouts, and bytes a second that it has to
+bring: who sends a chunk now and then, or everything but this one, does not keep it from others."""
+
+LOOK_INTERVAL = 0.25
+"""Seconds between two looks at who is too slow."""
 
 HOLDINGS_INTERVAL = 0.25
 """Seconds between two words about the pieces that have come."""
@@ -91,11 +99,15 @@ class Pulls:
         self._transfers: OrderedDict[Object, Transfer] = OrderedDict()
         self._units: dict[int, list[tuple[Transfer, Unit]]] = {}
         """By session: the units that it is asked for."""
-        self._tags: OrderedDict[int, tuple[Transfer, Unit, int]] = OrderedDict()
+        self._tags: OrderedDict[int, tuple[Object, int, int, int]] = OrderedDict()
+        """The object, place and number of the unit, and the session of each request."""
+        self._look_at = float("-inf")
         self._next_number = 0
         self._next_tag = 0
         self._wake_at: float | None = None
         self._farewells: list[tuple[int, Holding]] = []
+        self._opened: list[Transfer] | None = None
+        """What `_open` says, while it does not change."""
         self.stale = True
         """Whether there is something to ask of others than of who sent the last chunk."""
 
@@ -148,7 +160,7 @@ class Pulls:
             self._begin(transfer)
         for session in sources:
             if session in self._flows:
-                transfer.sources.setdefault(session, float("-inf"))
+                transfer.sources.setdefault(session)
 
     def _begin(self, transfer: Transfer) -> None:
         """Begin with the list of hashes, or with all of it."""
@@ -158,7 +170,7 @@ class Pulls:
             unit = Unit(self._number(), transfer.kind, 0, None, None)
             if transfer.length is not None:
                 unit.learn_length(transfer.length)
-        transfer.units = [unit]
+        transfer.units, transfer.free = {0: unit}, 1
 
     def received(self, objects: set[Object]) -> int:
         """Bytes at hand of objects that are not whole yet."""
@@ -170,6 +182,7 @@ class Pulls:
         transfer = self._transfers.pop((kind, name), None)
         if transfer is not None:
             self._end_units(transfer)
+            transfer.pieces.clear()
 
     def keep_only(self, wanted: set[Object]) -> None:
         """Stop pulling all other objects: what nobody has must not stand in the way."""
@@ -178,92 +191,112 @@ class Pulls:
 
     # What peers say
 
-    def chunk(self, session: int, chunk: Chunk, now: float) -> Completed | Spoilt | None:
-        """Take in a chunk; returns the object when it is whole, or who has spoilt a part of it."""
+    def chunk(self, session: int, chunk: Chunk, now: float) -> list[Completed | Spoilt]:
+        """Take in a chunk; returns the object if it is whole, and who has spoilt a part of it."""
         asked = self._tags.get(chunk.tag)
-        if asked is None or asked[2] != session:
-            return None  # not asked for, or not of this peer
-        transfer, unit, _ = asked
-        lost = self._flows[session].receive(chunk.tag, (unit.number, chunk.index), chunk.sent, now)
+        if asked is None or asked[3] != session:
+            return []  # not asked for, or not of this peer
+        key, place, number, _ = asked
+        lost = self._flows[session].receive(chunk.tag, (number, chunk.index), chunk.sent, now)
         self._lost(session, lost)
-        if unit not in transfer.units or chunk.index in unit.chunks:
-            return None
-        if unit.is_of_one and session not in unit.sources:
-            return None  # another peer is asked for it now
-        if unit.length is None and chunk.length <= self._limit(transfer, unit):
+        transfer = self._transfers.get(key)
+        unit = None if transfer is None else transfer.units.get(place)
+        if transfer is None or unit is None or unit.number != number:
+            return []  # not wanted any more
+        if chunk.index in unit.chunks or (unit.is_of_one and session not in unit.sources):
+            return []  # it is here, or another peer is asked for it now
+        if unit.length is None and self._fits(transfer, unit, chunk.length):
             unit.learn_length(chunk.length)
             # What was asked for beyond the end never comes: it is neither lost nor late.
             self._flows[session].forget_beyond(unit.number, unit.end or 0)
         if chunk.length != unit.length or not unit.first <= chunk.index < (unit.end or 0):
             # Longer than the object can be, or not what was said before.
             self.absent(session, transfer.kind, transfer.id, now)
-            return None
+            return []
         unit.chunks[chunk.index] = chunk.data
-        unit.senders.add(session)
+        unit.senders[chunk.index] = session
         if session in unit.sources:
             unit.sources[session] = max(0, unit.sources[session] - 1)
-        return self._take(transfer, unit, now) if unit.is_whole() else None
+        return self._take(transfer, unit, now) if unit.is_whole() else []
 
     @staticmethod
-    def _limit(transfer: Transfer, unit: Unit) -> int:
-        return HASHES_LIMIT if unit.kind is ObjectKind.PIECES else transfer.limit
+    def _fits(transfer: Transfer, unit: Unit, length: int) -> bool:
+        """Whether a unit may have this length, which its first chunk states."""
+        if unit.kind is not ObjectKind.PIECES:
+            return length <= transfer.limit
+        if transfer.length is None:
+            return length <= HASHES_LIMIT
+        return length == transfer.hashes_bytes
 
-    def _take(self, transfer: Transfer, unit: Unit, now: float) -> Completed | Spoilt | None:
+    def _take(self, transfer: Transfer, unit: Unit, now: float) -> list[Completed | Spoilt]:
         """A unit is whole: check it, if that is for here to do."""
         data = unit.data()
         if unit.digest is not None:
             return self._take_piece(transfer, unit, data, now)
-        (sender,) = unit.senders
+        sender = unit.senders[unit.first]
         if unit.kind is not ObjectKind.PIECES:
             self.cancel(transfer.kind, transfer.id)
-            return Completed(transfer.kind, transfer.id, data, sender)
-        self._stop(unit)
-        if not transfer.learn_hashes(data, self._next_number):
-            return self._spoilt(transfer, unit, sender, now)
+            return [Completed(transfer.kind, transfer.id, data, sender)]
+        self._stop(transfer, unit)
+        match transfer.learn_hashes(data, self._next_number):
+            case Hashes.WRONG:
+                return [self._spoilt(transfer, unit, sender, now)]
+            case Hashes.UNFIT:
+                self._clear(transfer, unit)
+                self.absent(sender, transfer.kind, transfer.id, now)
+                return []
         self._next_number += len(transfer.units)
-        for each in transfer.units:
+        for each in transfer.units.values():
             each.begin()
         transfer.announce_at = now
         self.stale = True
-        return None
+        return []
 
     def _take_piece(
         self, transfer: Transfer, unit: Unit, data: bytes, now: float
-    ) -> Completed | Spoilt | None:
-        self._stop(unit)
+    ) -> list[Completed | Spoilt]:
+        self._stop(transfer, unit)
+        senders = set(unit.senders.values())
         if not unit.is_right(data):
-            if len(unit.senders) == 1:
-                (sender,) = unit.senders
-                return self._spoilt(transfer, unit, sender, now)
+            if len(senders) == 1:
+                return [self._spoilt(transfer, unit, senders.pop(), now)]
             # Chunks of several do not tell whose was wrong: once more, from one of them.
+            unit.suspect()
             self._clear(transfer, unit)
             unit.alone = True
-            unit.begin()
-            return None
+            return []
+        outcomes: list[Completed | Spoilt] = [
+            Spoilt(transfer.kind, transfer.id, liar) for liar in sorted(unit.liars())
+        ]
         transfer.keep(unit)
-        if not transfer.is_whole:
-            return None
-        self._say_farewell(transfer)
-        self.stale = True
-        self.cancel(transfer.kind, transfer.id)
-        return Completed(transfer.kind, transfer.id, transfer.data(), None)
+        if transfer.is_whole:
+            self._say_farewell(transfer)
+            self.stale = True
+            outcomes.append(Completed(transfer.kind, transfer.id, transfer.data(), None))
+            self.cancel(transfer.kind, transfer.id)
+        elif transfer.has_news():
+            self._come_back(transfer.announce_at)
+        return outcomes
 
     def _spoilt(self, transfer: Transfer, unit: Unit, sender: int, now: float) -> Spoilt:
         self._clear(transfer, unit)
-        unit.begin()
         self.absent(sender, transfer.kind, transfer.id, now)
         return Spoilt(transfer.kind, transfer.id, sender)
 
     def absent(self, session: int, kind: ObjectKind, name: bytes, now: float) -> None:
-        """A peer says that it lacks an object."""
+        """A peer says that it lacks an object, or does not give it."""
         self.stale = True
+        if session in self._flows:
+            self._flows[session].answered()
         for transfer in list(self._transfers.values()):
             if transfer.id == name and (kind is ObjectKind.PIECES or transfer.kind is kind):
-                if session in transfer.sources:
-                    transfer.sources[session] = now + ABSENT_TIME
-                transfer.set_aside(session)
-                for unit in [unit for unit in transfer.units if session in unit.sources]:
-                    self._leave(transfer, unit, session)
+                self._rest(transfer, session, now)
+
+    def _rest(self, transfer: Transfer, session: int, now: float) -> None:
+        """Leave a peer alone with an object for a while."""
+        transfer.let_rest(session, now)
+        for unit in [u for u in transfer.units.values() if session in u.sources]:
+            self._leave(transfer, unit, session)
 
     def holding(self, session: int, holding: Holding, now: float) -> bool:
         """A peer says which pieces of an object it has; returns whether that is pulled here."""
@@ -271,7 +304,7 @@ class Pulls:
         if transfer is None or session not in self._flows:
             return transfer is not None
         if transfer.hashes is None or holding.pieces == len(transfer.copies):
-            transfer.note_held(session, holding.held)
+            transfer.note_held(session, holding.held, now)
             if holding.held.bit_count() < holding.pieces:
                 if session not in transfer.interested:
                     transfer.announce_at = min(transfer.announce_at, now)
@@ -313,8 +346,12 @@ class Pulls:
                 self._late(session, flow.expire(now), now)
                 if (probe := flow.probe(now)) is not None:
                     requests += self._ask_again(session, probe, now)
+        self._look_for_slow(now)
+        self._opened = None
+        self._opened = self._open(now)
         for session in sorted(self._flows, key=self._preference):
             requests += self.fill(session, now)
+        self._opened = None
         self._drop_beyond_bytes()
         return requests + self._announce(now)
 
@@ -341,7 +378,7 @@ class Pulls:
     ) -> GetChunks:
         tag = self._next_tag
         self._next_tag = (tag + 1) % (1 << 32)
-        self._tags[tag] = transfer, unit, session
+        self._tags[tag] = (transfer.kind, transfer.id), unit.place, unit.number, session
         if len(self._tags) > TAGS_LIMIT:
             self._tags.popitem(last=False)
         self._flows[session].ask(tag, [(unit.number, index) for index in indices], now)
@@ -359,47 +396,65 @@ class Pulls:
         """Give a peer a unit to send: the rarest that nobody sends, else one to help with."""
         if self._units[session] and not self._flows[session].proven:
             return None  # first it has to show that it brings one
-        helping: tuple[Transfer, Unit] | None = None
-        for transfer in self._open(now):
-            free = []
-            for unit in transfer.units:
-                if session in unit.sources or not transfer.may_ask(session, unit, now):
-                    continue
-                if not unit.sources:
-                    free.append(unit)
-                elif helping is None and unit.pending and not unit.is_of_one:
-                    helping = transfer, unit
-            if free:
-                rarest = min(free, key=lambda unit: (transfer.rarity(unit), self._rng.random()))
-                rarest.begin()
-                return self._give(transfer, rarest, session)
-        return None if helping is None else self._give(*helping, session)
+        opened = self._open(now)
+        for transfer in opened:
+            unit = transfer.free_unit(session, now, self._rng.random)
+            if unit is not None:
+                unit.begin()
+                return self._give(transfer, unit, session, now)
+        for transfer in opened:
+            unit = transfer.unit_to_help_with(session, now)
+            if unit is not None:
+                return self._give(transfer, unit, session, now)
+        return None
 
-    def _give(self, transfer: Transfer, unit: Unit, session: int) -> tuple[Transfer, Unit]:
-        if unit.is_of_one and unit.senders - {session}:
+    def _give(
+        self, transfer: Transfer, unit: Unit, session: int, now: float
+    ) -> tuple[Transfer, Unit]:
+        if unit.is_of_one and set(unit.senders.values()) - {session}:
             self._clear(transfer, unit)
             unit.begin()
-        unit.sources[session] = 0
+        unit.sources[session], unit.since[session] = 0, now
+        transfer.note_busy(unit)
         self._units[session].append((transfer, unit))
         return transfer, unit
 
     def _open(self, now: float) -> list[Transfer]:
         """The transfers that are pulled at this time, most urgent first."""
+        if self._opened is not None:
+            return self._opened
         found: list[Transfer] = []
         held = 0
         for transfer in sorted(self._transfers.values(), key=lambda transfer: not transfer.urgent):
-            if found and (len(found) >= ACTIVE_LIMIT or held + transfer.size > ACTIVE_BYTES):
-                break
             if transfer.paused_until > now:
                 self._come_back(transfer.paused_until)
                 continue
-            waiting = [until for until in transfer.sources.values() if until > now]
-            if waiting:
-                self._come_back(min(waiting))
-            if transfer.has_source(now):
-                found.append(transfer)
-                held += transfer.size
+            if (rested := transfer.next_rest_over(now)) is not None:
+                self._come_back(rested)
+            if not transfer.has_source(now) or (found and held + transfer.takes > ACTIVE_BYTES):
+                continue
+            found.append(transfer)
+            held += transfer.takes
+            if len(found) == ACTIVE_LIMIT:
+                break
         return found
+
+    def _look_for_slow(self, now: float) -> None:
+        """Leave peers that keep a unit for longer than they need, where there is another peer."""
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_INTERVAL
+        for session, units in self._units.items():
+            patience = UNIT_TIME + 4 * self._flows[session].round_trip.timeout
+            for transfer, unit in units[:]:
+                allowed = patience + (unit.length or 0) / LEAST_RATE
+                if unit.digest is not None:
+                    allowed = patience + PIECE_BYTES / LEAST_RATE
+                if session in unit.sources and now > unit.since[session] + allowed:
+                    if transfer.has_other_source(unit, session, now):
+                        self._rest(transfer, session, now)
+                    else:
+                        unit.since[session] = now
 
     def deadline(self) -> float | None:
         """When `pump` should be called at the latest."""
@@ -426,28 +481,31 @@ class Pulls:
             unit.sources[session] += makes_up
             if unit.sources[session] < CHUNKS_PER_TIMEOUT * PATIENCE:
                 continue
-            if len(transfer.sources) + len(transfer.holdings) > 1:
+            if transfer.has_other_source(unit, session, now):
                 # As if it had said that it lacks the object: the others have their turn first.
-                self.absent(session, transfer.kind, transfer.id, now)
-            else:
-                # Nobody else to ask: what came is kept, and other objects have their turn first.
-                transfer.paused_until = now + ABSENT_TIME
-                self._part(unit, session)
+                self._rest(transfer, session, now)
+                continue
+            # Nobody else to ask: what came is kept, and other objects have their turn first.
+            unit.sources[session] = 0
+            if len(self._transfers) > 1:
+                transfer.paused_until = now + PAUSE
+                self._part(transfer, unit, session)
                 self._transfers.move_to_end((transfer.kind, transfer.id))
 
     def _leave(self, transfer: Transfer, unit: Unit, session: int) -> None:
         """A peer does not send a unit any more; what came of it counts if others may go on."""
-        self._part(unit, session)
+        self._part(transfer, unit, session)
         if unit.is_of_one:
             self._clear(transfer, unit)
-            unit.begin()
 
-    def _part(self, unit: Unit, session: int) -> None:
-        """A peer is not asked for a unit any more."""
+    def _part(self, transfer: Transfer, unit: Unit, session: int) -> None:
+        """A peer is not asked for a unit any more; others may be asked for what it was to send."""
         unit.sources.pop(session, None)
+        unit.since.pop(session, None)
         self._units[session] = [(t, u) for t, u in self._units[session] if u is not unit]
-        self._flows[session].cancel(unit.number)
-        unit.begin()
+        unit.pending.extend(self._flows[session].cancel(unit.number))
+        if not unit.sources:
+            transfer.note_free(unit)
 
     @staticmethod
     def _clear(transfer: Transfer, unit: Unit) -> None:
@@ -457,16 +515,17 @@ class Pulls:
             unit.length = unit.end = None
             if unit.kind is transfer.kind and transfer.length is not None:
                 unit.learn_length(transfer.length)
+        unit.begin()
 
-    def _stop(self, unit: Unit) -> None:
+    def _stop(self, transfer: Transfer, unit: Unit) -> None:
         """Nobody is asked for a unit any more."""
         for session in list(unit.sources):
-            self._part(unit, session)
+            self._part(transfer, unit, session)
 
     def _end_units(self, transfer: Transfer) -> None:
-        for unit in transfer.units:
-            self._stop(unit)
-        transfer.units = []
+        for unit in transfer.units.values():
+            self._stop(transfer, unit)
+        transfer.units, transfer.free = {}, 0
 
     def _drop_beyond_bytes(self) -> None:
         """Let go of what came of objects that pause or wait, where it takes too much memory."""
@@ -475,10 +534,10 @@ class Pulls:
         room = ACTIVE_BYTES
         order = sorted(self._transfers.values(), key=lambda transfer: not transfer.urgent)
         for transfer in order:
-            if any(unit.sources for unit in transfer.units):
+            if transfer.is_under_way:
                 room -= transfer.size
         for transfer in order:
-            if not any(unit.sources for unit in transfer.units) and transfer.received:
+            if transfer.received and not transfer.is_under_way:
                 room -= transfer.received
                 if room < 0:
                     transfer.pieces.clear()

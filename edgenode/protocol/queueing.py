@@ -17,13 +17,12 @@ _WRAP = 1 << 32
 class QueueingDelay:
     """Measures by the time that the sender writes into its datagrams; the clocks need not agree."""
 
-    __slots__ = ("_bases", "_latest", "_reference", "_until")
+    __slots__ = ("_bases", "_latest", "_reference")
 
     def __init__(self) -> None:
         self._reference: int | None = None
-        self._bases: deque[int] = deque(maxlen=BASES)
+        self._bases: deque[tuple[float, int]] = deque()
         self._latest: deque[int] = deque(maxlen=FILTER)
-        self._until = float("-inf")
 
     def sample(self, sent: int, now: float) -> float:
         """Seconds that the last datagrams have waited; one was sent at `sent`.
@@ -34,11 +33,13 @@ class QueueingDelay:
         if self._reference is None:
             self._reference = one_way
         delay = (one_way - self._reference + _WRAP // 2) % _WRAP - _WRAP // 2
-        if now >= self._until:
-            self._bases.append(delay)
-            self._until = now + BASE_TIME
+        while self._bases and now > self._bases[0][0] + BASES * BASE_TIME:
+            self._bases.popleft()  # the clocks have drifted since
+        if not self._bases or now >= self._bases[-1][0] + BASE_TIME:
+            self._bases.append((now, delay))
         else:
-            self._bases[-1] = min(self._bases[-1], delay)
+            began, least = self._bases[-1]
+            self._bases[-1] = began, min(least, delay)
         self._latest.append(delay)
         # What is left of the latest may be older than what is left of the bases.
-        return max(0, min(self._latest) - min(self._bases)) / 1e6
+        return max(0, min(self._latest) - min(least for _, least in self._bases)) / 1e6

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from edgenode.ledger.chain import Chain
 from edgenode.ledger.encoding import u32
 from edgenode.ledger.hashes import piece_hashes
+from edgenode.protocol.budget import Budget
 from edgenode.protocol.pulls import Pulls
-from edgenode.protocol.transfer import CONTENT
 from edgenode.protocol.wire import (
     Absent,
     Chunk,
@@ -18,10 +18,14 @@ from edgenode.protocol.wire import (
     chunk_span,
 )
 
-SERVED_LIMIT = 8
+SERVED_LIMIT = 64
 SERVED_BYTES = 32 << 20
 """Objects kept at hand while their chunks are asked for, and their bytes, as far as there is more
 than one: a miss costs one read of the store."""
+
+READS_PER_SECOND = 20.0
+READS_AT_ONCE = 200
+"""Objects that are read from the store for a peer; what is at hand costs nothing."""
 
 TOLD_LIMIT = 1024
 """Sessions with objects that they were told to be here."""
@@ -36,7 +40,12 @@ class Serving:
         self._chain = chain
         self._pulls = pulls
         self._at_hand: OrderedDict[tuple[ObjectKind, bytes], bytes] = OrderedDict()
+        self._reads: dict[int, Budget] = {}
         self._told: OrderedDict[tuple[int, bytes], None] = OrderedDict()
+
+    def forget(self, session: int) -> None:
+        """A session is over."""
+        self._reads.pop(session, None)
 
     def find(self, kind: ObjectKind, name: bytes) -> bytes | None:
         """An object that is here as a whole; None if it is not, or the disk has altered it."""
@@ -56,8 +65,8 @@ class Serving:
             case ObjectKind.PARAMETERS:
                 data = served.parameters(name)
             case ObjectKind.PIECES:
-                found = (self.find(of, name) for of in CONTENT)
-                whole = next((each for each in found if each is not None), None)
+                reads = (served.payload, served.state, served.parameters)
+                whole = next((each for each in (read(name) for read in reads) if each), None)
                 data = None if whole is None else u32(len(whole)) + b"".join(piece_hashes(whole))
         if data is not None:
             self._at_hand[key] = data
@@ -68,8 +77,17 @@ class Serving:
                 self._at_hand.popitem(last=False)
         return data
 
-    def answer(self, request: GetChunks, find: Find, now: float) -> list[Chunk | Absent]:
-        """The chunks that were asked for, as far as they are here; `now` in seconds."""
+    def answer(
+        self, request: GetChunks, session: int, find: Find, now: float
+    ) -> list[Chunk | Absent]:
+        """The chunks that a peer asked for, as far as they are here; `now` in seconds.
+
+        None while it asks for more objects than are read for one peer.
+        """
+        if (request.kind, request.id) not in self._at_hand:
+            reads = self._reads.setdefault(session, Budget(READS_PER_SECOND, READS_AT_ONCE, now))
+            if not reads.take(1, now):
+                return []
         sent = int(now * 1e6) % (1 << 32)
         whole = find(request.kind, request.id)
         chunks: list[Chunk | Absent] = []

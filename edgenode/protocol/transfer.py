@@ -7,13 +7,22 @@ order. All else is one unit, from one peer, that its asker checks as a whole.
 
 import hashlib
 from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 
 from edgenode.ledger.hashes import PIECE_BYTES
 from edgenode.protocol.wire import CHUNKS_PER_PIECE, ObjectKind, chunk_count
 
 FIRST_CHUNKS = 4
 """Chunks asked for while an object's length is unknown: a usual block, the hashes of 141 pieces."""
+
+REST = 5.0
+LONGEST_REST = 60.0
+"""Seconds before a peer that lacked an object is asked for it again; doubled each time."""
+
+FRESH = 2.0
+"""Seconds for which what a peer says of its pieces counts, and not what it is taken to have."""
 
 LENGTH_BYTES = 4
 DIGEST_BYTES = 32
@@ -30,7 +39,8 @@ class Unit:
 
     `digest` is the SHA-256 that it must have; None where its asker checks it, and then it comes
     from one peer, so that a wrong one has one culprit. `end` is None until the length is known.
-    `sources` are the sessions that are asked for it, with the chunks that each has to make up for.
+    `sources` are the sessions that are asked for it, with the chunks that each has to make up for,
+    and `since` when they were first.
     """
 
     number: int
@@ -42,9 +52,18 @@ class Unit:
     chunks: dict[int, bytes] = field(default_factory=dict)
     pending: deque[int] = field(default_factory=deque)
     sources: dict[int, int] = field(default_factory=dict)
-    senders: set[int] = field(default_factory=set)
+    since: dict[int, float] = field(default_factory=dict)
+    senders: dict[int, int] = field(default_factory=dict)
+    """Who sent each chunk."""
+    suspects: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    """Chunks with their senders that did not fit together: the right ones will show who lied."""
     alone: bool = False
     """Whether it must come from one peer, for chunks of several did not fit together."""
+
+    @property
+    def place(self) -> int:
+        """The number of its piece."""
+        return self.first // CHUNKS_PER_PIECE
 
     @property
     def is_of_one(self) -> bool:
@@ -91,10 +110,27 @@ class Unit:
         """Whether its bytes have the digest that they must have."""
         return hashlib.sha256(data).digest() == self.digest
 
+    def suspect(self) -> None:
+        """It came from several and is wrong."""
+        self.suspects = {i: (self.senders[i], data) for i, data in self.chunks.items()}
+
+    def liars(self) -> set[int]:
+        """Sessions that sent other chunks than the right ones, which are here now."""
+        return {sender for i, (sender, data) in self.suspects.items() if data != self.chunks[i]}
+
     @property
     def received(self) -> int:
         """Bytes that are here."""
         return sum(map(len, self.chunks.values()))
+
+
+class Hashes(Enum):
+    """What is to be thought of a list of hashes."""
+
+    TAKEN = 0
+    UNFIT = 1
+    """The object's, but that is not what was wanted: its length is another one."""
+    WRONG = 2
 
 
 @dataclass(slots=True, eq=False)
@@ -102,8 +138,7 @@ class Transfer:
     """An object that is pulled.
 
     `length` in bytes if it is known, `limit` the most that it may have. `sources` are sessions said
-    to have all of it, each with the time before which it is not asked; `holdings` says of others
-    which pieces they have, one bit each.
+    to have all of it; `holdings` says of peers which pieces they have, one bit each.
     """
 
     kind: ObjectKind
@@ -111,10 +146,17 @@ class Transfer:
     length: int | None
     limit: int
     urgent: bool
-    sources: "OrderedDict[int, float]" = field(default_factory=OrderedDict)
+    sources: "OrderedDict[int, None]" = field(default_factory=OrderedDict)
     holdings: dict[int, int] = field(default_factory=dict)
+    heard: dict[int, float] = field(default_factory=dict)
+    """When a peer said last what it has."""
+    rests: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Until when a peer is left alone, and for how long it was."""
     paused_until: float = float("-inf")
-    units: list[Unit] = field(default_factory=list)
+    units: dict[int, Unit] = field(default_factory=dict)
+    """What is not here, by the number of the piece; the only unit of what is not pieced is 0."""
+    free: int = 0
+    """The units that nobody is asked for, one bit each."""
     hashes: bytes | None = None
     """The list of hashes as it is pulled; None until it is here, or for an object of one unit."""
     pieces: dict[int, bytes] = field(default_factory=dict)
@@ -137,32 +179,43 @@ class Transfer:
         return self.limit if self.length is None else self.length
 
     @property
+    def takes(self) -> int:
+        """The bytes of memory to keep for it; until the hashes are here only theirs come."""
+        return self.hashes_bytes if self.is_pieced and self.hashes is None else self.size
+
+    @property
     def received(self) -> int:
         """Bytes that are here."""
         whole = sum(map(len, self.pieces.values()))
-        return whole + sum(unit.received for unit in self.units)
+        return whole + sum(unit.received for unit in self.units.values())
 
-    def learn_hashes(self, raw: bytes, number: int) -> bool:
-        """Take the list of hashes, and make units of its pieces, numbered from `number` on.
+    @property
+    def is_under_way(self) -> bool:
+        """Whether somebody is asked for some of it."""
+        return any(unit.sources for unit in self.units.values())
 
-        Returns:
-            Whether it is that of an object with this id, and not too long.
-        """
+    @property
+    def hashes_bytes(self) -> int:
+        """The most that the list of hashes may have, or what it has if the length is known."""
+        return LENGTH_BYTES + DIGEST_BYTES * -(-self.size // PIECE_BYTES)
+
+    def learn_hashes(self, raw: bytes, number: int) -> Hashes:
+        """Take the list of hashes, and make units of its pieces, numbered from `number` on."""
         length = int.from_bytes(raw[:LENGTH_BYTES], "little")
         count = -(-length // PIECE_BYTES)
-        if hashlib.sha256(raw).digest() != self.id or not 0 < length <= self.limit:
-            return False
-        if len(raw) != LENGTH_BYTES + DIGEST_BYTES * count:
-            return False
+        if hashlib.sha256(raw).digest() != self.id:
+            return Hashes.WRONG
+        if len(raw) != LENGTH_BYTES + DIGEST_BYTES * count or not 0 < length <= self.limit:
+            return Hashes.UNFIT
         if self.length not in {None, length}:
-            return False
+            return Hashes.UNFIT
         self.hashes, self.length = raw, length
         self.copies = [0] * count
         for session, held in list(self.holdings.items()):
             self.holdings[session] = 0
-            self.note_held(session, held)
-        self.units = [
-            Unit(
+            self.note_held(session, held, self.heard[session])
+        self.units = {
+            piece: Unit(
                 number + piece,
                 self.kind,
                 piece * CHUNKS_PER_PIECE,
@@ -171,45 +224,82 @@ class Transfer:
                 length,
             )
             for piece in range(count)
-        ]
-        return True
+        }
+        self.free = (1 << count) - 1
+        return Hashes.TAKEN
 
-    def note_held(self, session: int, held: int) -> None:
+    def note_held(self, session: int, held: int, now: float) -> None:
         """A peer says which pieces it has, one bit each; it does not lose them."""
-        held &= (1 << len(self.copies)) - 1 if self.hashes is not None else (1 << 1024) - 1
-        new = held & ~self.holdings.get(session, 0)
+        if not self.is_pieced:
+            return
+        if self.hashes is not None:
+            held &= (1 << len(self.copies)) - 1
+            for piece in _bits(held & ~self.holdings.get(session, 0)):
+                self.copies[piece] += 1
         self.holdings[session] = self.holdings.get(session, 0) | held
-        for piece in range(len(self.copies)):
-            self.copies[piece] += new >> piece & 1
+        self.heard[session] = now
 
     def forget(self, session: int) -> None:
         """A session is over."""
-        self.set_aside(session)
-        self.sources.pop(session, None)
-        self.told.pop(session, None)
+        held = self.holdings.pop(session, 0)
+        if self.hashes is not None:
+            for piece in _bits(held):
+                self.copies[piece] -= 1
+        for known in (self.sources, self.heard, self.told, self.rests):
+            known.pop(session, None)
         self.interested.discard(session)
 
-    def may_ask(self, session: int, unit: Unit, now: float) -> bool:
-        """Whether a peer is said to have a unit."""
-        if self.sources.get(session, float("inf")) <= now:
-            return True
+    def let_rest(self, session: int, now: float) -> None:
+        """A peer does not give what it was asked for: leave it alone, each time for longer."""
+        _, pause = self.rests.get(session, (0.0, REST / 2))
+        pause = min(LONGEST_REST, 2 * pause)
+        self.rests[session] = now + pause, pause
+
+    def free_unit(self, session: int, now: float, draw: Callable[[], float]) -> Unit | None:
+        """A unit to ask this peer for that nobody is asked for: the rarest that it has."""
+        candidates = self.free & self._has(session, now)
+        if not candidates:
+            return None
         if self.hashes is None:
-            return unit.kind is ObjectKind.PIECES and session in self.holdings
-        return bool(self.holdings.get(session, 0) >> (unit.first // CHUNKS_PER_PIECE) & 1)
+            return self.units[0]
+        return self.units[min(_bits(candidates), key=lambda piece: (self.copies[piece], draw()))]
+
+    def unit_to_help_with(self, session: int, now: float) -> Unit | None:
+        """A piece that others are asked for, with chunks that nobody was asked for yet."""
+        if self.hashes is None:
+            return None
+        busy = (1 << len(self.copies)) - 1 & ~self.held & ~self.free
+        for piece in _bits(self._has(session, now) & busy):
+            unit = self.units[piece]
+            if unit.pending and not unit.is_of_one and session not in unit.sources:
+                return unit
+        return None
+
+    def _has(self, session: int, now: float) -> int:
+        """The units that a peer is said to have and may be asked for, one bit each."""
+        if self.rests.get(session, (0.0, 0.0))[0] > now:
+            return 0
+        held = self.holdings.get(session, 0)
+        # What it says itself counts for more than what others take it to have.
+        says = session in self.heard and now <= self.heard[session] + FRESH
+        if session in self.sources and not (says and self.hashes is not None):
+            return -1
+        if self.hashes is None:
+            return int(held > 0)  # who has a piece has the hashes
+        return held
 
     def has_source(self, now: float) -> bool:
         """Whether there is anybody to ask for any of it."""
-        return any(until <= now for until in self.sources.values()) or any(self.holdings.values())
+        return any(self._has(s, now) for s in (*self.sources, *self.holdings))
 
-    def set_aside(self, session: int) -> None:
-        """A peer does not have what it said that it has."""
-        held = self.holdings.pop(session, 0)
-        for piece in range(len(self.copies)):
-            self.copies[piece] -= held >> piece & 1
+    def has_other_source(self, unit: Unit, session: int, now: float) -> bool:
+        """Whether there is anybody else to ask for a unit."""
+        others = (s for s in (*self.sources, *self.holdings) if s != session)
+        return any(self._has(other, now) >> unit.place & 1 for other in others)
 
-    def rarity(self, unit: Unit) -> int:
-        """How many peers with a part of it have this unit; the fewer, the sooner it is pulled."""
-        return self.copies[unit.first // CHUNKS_PER_PIECE] if self.copies else 0
+    def next_rest_over(self, now: float) -> float | None:
+        """When somebody may be asked again who is left alone."""
+        return min((until for until, _ in self.rests.values() if until > now), default=None)
 
     def news_for(self) -> list[int]:
         """Peers that pull it, too, and lack a piece that they do not know to be here."""
@@ -226,10 +316,25 @@ class Transfer:
 
     def keep(self, unit: Unit) -> None:
         """A unit of a piece is whole and right."""
-        piece = unit.first // CHUNKS_PER_PIECE
+        piece = unit.place
         self.pieces[piece] = unit.data()
+        unit.chunks.clear()
         self.held |= 1 << piece
-        self.units.remove(unit)
+        self.free &= ~(1 << piece)
+        del self.units[piece]
+
+    def wants(self, unit: Unit) -> bool:
+        """Whether a unit is still one of this object's."""
+        return self.units.get(unit.place) is unit
+
+    def note_busy(self, unit: Unit) -> None:
+        """Somebody is asked for a unit."""
+        self.free &= ~(1 << unit.place)
+
+    def note_free(self, unit: Unit) -> None:
+        """Nobody is asked for a unit."""
+        if self.wants(unit):
+            self.free |= 1 << unit.place
 
     def data(self) -> bytes:
         """The object, once all pieces are here."""
@@ -239,3 +344,11 @@ class Transfer:
     def is_whole(self) -> bool:
         """Whether all pieces are here."""
         return self.hashes is not None and len(self.pieces) == len(self.copies)
+
+
+def _bits(mask: int) -> Iterator[int]:
+    """The places of the bits that are set, lowest first."""
+    while mask > 0:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest

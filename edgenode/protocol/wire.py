@@ -270,6 +270,8 @@ class GetChunks:
         count = _bounded(reader.u8("number of ranges"), RANGES_LIMIT, "ranges")
         ranges = tuple((reader.u32("first chunk"), reader.u16("chunks")) for _ in range(count))
         _bounded(sum(chunks for _, chunks in ranges), CHUNKS_LIMIT, "chunks asked for")
+        if not ranges or not all(chunks for _, chunks in ranges):
+            raise MalformedError("a request that asks for nothing")
         return cls(kind, name, tag, ranges)
 
 

@@ -38,20 +38,22 @@ class Box:
                     return u32(len(data)) + b"".join(piece_hashes(data))
         return self.objects.get((kind, name))
 
-    def answer(self, request, now):
-        return self.serving.answer(request, self.find, now)
+    def answer(self, request, now, session=0):
+        self.serving._at_hand[request.kind, request.id] = b""  # reads cost nothing here
+        return self.serving.answer(request, session, self.find, now)
 
     def handle(self, session, message, now):
         match message:
             case GetChunks():
                 return self.answer(message, now)
             case Chunk():
-                match self.pulls.chunk(session, message, now):
-                    case Completed() as done:
-                        self.done[done.id] = done
-                        self.objects[done.kind, done.id] = done.data
-                    case Spoilt() as spoilt:
-                        self.spoilt.append(spoilt.source)
+                for outcome in self.pulls.chunk(session, message, now):
+                    match outcome:
+                        case Completed() as done:
+                            self.done[done.id] = done
+                            self.objects[done.kind, done.id] = done.data
+                        case Spoilt() as spoilt:
+                            self.spoilt.append(spoilt.source)
             case Absent():
                 self.pulls.absent(session, message.kind, message.id, now)
             case Holdings():

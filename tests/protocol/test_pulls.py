@@ -9,6 +9,7 @@ from edgenode.ledger.hashes import PIECE_BYTES, content_id
 from edgenode.protocol import pulls as pulls_module
 from edgenode.protocol.flow import Flow
 from edgenode.protocol.pulls import HASHES_LIMIT, Pulls, Spoilt
+from edgenode.protocol.serving import READS_AT_ONCE
 from edgenode.protocol.wire import (
     CHUNK_BYTES,
     Chunk,
@@ -190,12 +191,13 @@ def test_an_object_longer_than_its_limit_is_not_taken():
     pulls.add_peer(1, Flow())
     pulls.want(BLOCK, NAME, None, 2000, [1])
     tag = asked(pulls, 0.0).tag
-    assert pulls.chunk(1, Chunk(tag, 0, 2**32 - 1, 0, bytes(CHUNK_BYTES)), 0.1) is None
+    assert pulls.chunk(1, Chunk(tag, 0, 2**32 - 1, 0, bytes(CHUNK_BYTES)), 0.1) == []
     assert pulls.pump(0.2) == [], "that peer is left alone for a while"
     pulls.add_peer(2, Flow())
     pulls.want(BLOCK, NAME, None, 2000, [2])
     tag = asked(pulls, 0.3).tag
-    assert pulls.chunk(2, Chunk(tag, 0, 10, 0, bytes(10)), 0.4).data == bytes(10)
+    (done,) = pulls.chunk(2, Chunk(tag, 0, 10, 0, bytes(10)), 0.4)
+    assert done.data == bytes(10)
 
 
 def test_a_list_of_hashes_longer_than_any_is_not_taken():
@@ -203,7 +205,7 @@ def test_a_list_of_hashes_longer_than_any_is_not_taken():
     pulls.add_peer(1, Flow())
     pulls.want(ObjectKind.STATE, NAME, None, 32 << 20, [1])
     tag = asked(pulls, 0.0).tag
-    assert pulls.chunk(1, Chunk(tag, 0, HASHES_LIMIT + 1, 0, bytes(CHUNK_BYTES)), 0.1) is None
+    assert pulls.chunk(1, Chunk(tag, 0, HASHES_LIMIT + 1, 0, bytes(CHUNK_BYTES)), 0.1) == []
     assert pulls.pump(0.2) == []
 
 
@@ -213,9 +215,9 @@ def test_a_peer_that_was_not_asked_cannot_spoil_an_object():
     pulls.add_peer(2, Flow())
     pulls.want(BLOCK, NAME, None, 5000, [1])
     tag = asked(pulls, 0.0).tag
-    assert pulls.chunk(2, Chunk(tag, 0, 2000, 0, bytes(CHUNK_BYTES)), 0.1) is None
-    assert pulls.chunk(1, Chunk(tag + 1, 0, 2000, 0, bytes(CHUNK_BYTES)), 0.1) is None
-    done = pulls.chunk(1, Chunk(tag, 0, 3, 0, b"abc"), 0.2)
+    assert pulls.chunk(2, Chunk(tag, 0, 2000, 0, bytes(CHUNK_BYTES)), 0.1) == []
+    assert pulls.chunk(1, Chunk(tag + 1, 0, 2000, 0, bytes(CHUNK_BYTES)), 0.1) == []
+    (done,) = pulls.chunk(1, Chunk(tag, 0, 3, 0, b"abc"), 0.2)
     assert (done.data, done.source) == (b"abc", 1)
 
 
@@ -225,11 +227,11 @@ def test_a_peer_that_changes_its_mind_about_the_length_is_left():
         pulls.add_peer(session, Flow())
     pulls.want(BLOCK, NAME, None, 5000, [1, 2])
     ((first, request),) = pulls.pump(0.0)
-    assert pulls.chunk(first, Chunk(request.tag, 0, 2000, 0, bytes(1130)), 0.1) is None
-    assert pulls.chunk(first, Chunk(request.tag, 1, 2001, 0, bytes(871)), 0.1) is None
+    assert pulls.chunk(first, Chunk(request.tag, 0, 2000, 0, bytes(1130)), 0.1) == []
+    assert pulls.chunk(first, Chunk(request.tag, 1, 2001, 0, bytes(871)), 0.1) == []
     ((other, request),) = pulls.pump(0.2)
     assert other != first
-    done = pulls.chunk(other, Chunk(request.tag, 0, 3, 0, b"abc"), 0.3)
+    (done,) = pulls.chunk(other, Chunk(request.tag, 0, 3, 0, b"abc"), 0.3)
     assert (done.data, done.source) == (b"abc", other)
 
 
@@ -280,14 +282,23 @@ def test_chunks_of_two_that_do_not_fit_blame_nobody_who_was_right():
         assert set(box.spoilt) <= {liar.number}
 
 
-@pytest.mark.parametrize("wrong", [u32(70_000) + bytes(96), u32(70_000) + bytes(95), b"x"])
+@pytest.mark.parametrize("wrong", [u32(70_000) + bytes(96), bytes(100)])
 def test_who_sends_wrong_hashes_is_named(wrong):
     pulls = Pulls()
     pulls.add_peer(1, Flow())
     pulls.want(PAYLOAD, NAME, 70_000, 70_000, [1])
     tag = asked(pulls, 0.0).tag
-    spoilt = pulls.chunk(1, Chunk(tag, 0, len(wrong), 0, wrong), 0.1)
+    (spoilt,) = pulls.chunk(1, Chunk(tag, 0, len(wrong), 0, wrong), 0.1)
     assert spoilt == Spoilt(PAYLOAD, NAME, 1)
+    assert pulls.pump(0.2) == []
+
+
+def test_hashes_of_another_length_than_the_objects_are_not_taken():
+    pulls = Pulls()
+    pulls.add_peer(1, Flow())
+    pulls.want(PAYLOAD, NAME, 70_000, 70_000, [1])
+    tag = asked(pulls, 0.0).tag
+    assert pulls.chunk(1, Chunk(tag, 0, 132, 0, bytes(132)), 0.1) == []
     assert pulls.pump(0.2) == []
 
 
@@ -379,5 +390,145 @@ def test_cancelled_objects_are_not_asked_for_again():
     pulls.keep_only(set())
     assert len(pulls) == 0
     assert pulls.deadline() is None
-    assert pulls.chunk(1, Chunk(tag, 0, 3, 0, b"abc"), 0.1) is None
+    assert pulls.chunk(1, Chunk(tag, 0, 3, 0, b"abc"), 0.1) == []
     assert pulls.pump(10.0) == []
+
+
+# What a review found
+
+
+def test_who_has_an_object_of_another_length_than_a_liar_stated_is_not_blamed():
+    swarm = Swarm(3)
+    *sources, box = swarm.boxes
+    data = made(70_000)
+    for source in sources:
+        source.has(data)
+    box.pulls.want(PAYLOAD, content_id(data), 80_000, 80_000, [0, 1])
+    box.pulls.want(ObjectKind.PARAMETERS, content_id(data), 90_000, 90_000, [0, 1])
+    assert not swarm.run(lambda: box.done, limit=30)
+    assert box.spoilt == []
+
+
+@pytest.mark.parametrize(
+    ("size", "kind"), [(900, BLOCK), (20_000, PAYLOAD), (70_000, PAYLOAD), (490_281, PAYLOAD)]
+)
+@pytest.mark.parametrize("how", ["one chunk a request", "nothing of this object"])
+def test_a_peer_that_trickles_or_withholds_does_not_keep_an_object_from_coming(size, kind, how):
+    swarm = Swarm(3, rate=2000)
+    bad, honest, box = swarm.boxes
+    data, other = made(size), made(5_000_000, 9)
+    for source in (bad, honest):
+        source.has(data, kind)
+        source.objects[kind, NAME] = data
+    bad.has(other)
+    answer = bad.answer
+
+    def badly(request, now):
+        if request.id != content_id(data):
+            return answer(request, now)
+        return answer(request, now)[:1] if how == "one chunk a request" else []
+
+    bad.answer = badly
+    swarm.want(box, other, [bad])  # it brings this one, so it is not silent
+    name = swarm.want(box, data, [bad, honest], kind, length=kind is PAYLOAD)
+    assert swarm.run(lambda: name in box.done, limit=60)
+
+
+def test_what_an_honest_peer_has_is_asked_for_although_it_lacks_much_else():
+    swarm = Swarm(2, delay=(0.25, 0.25))
+    source, box = swarm.boxes
+    for n in range(28):
+        box.pulls.want(BLOCK, bytes([n]) * 32, None, 10_000, [0])
+    source.has(data := made(900), BLOCK)
+    name = swarm.want(box, data, [source], BLOCK, length=False)
+    assert swarm.run(lambda: name in box.done, limit=60)
+
+
+def test_a_state_of_unknown_length_keeps_no_block_from_coming():
+    swarm = Swarm(3)
+    trickler, source, box = swarm.boxes
+    trickler.answer = lambda request, now: []
+    box.pulls.want(ObjectKind.STATE, NAME, None, 32 << 20, [0])
+    box.pulls.want(ObjectKind.STATE, bytes([1]) * 32, None, 32 << 20, [])
+    source.has(data := made(900), BLOCK)
+    name = swarm.want(box, data, [source], BLOCK, length=False)
+    assert swarm.run(lambda: name in box.done, limit=5)
+
+
+def test_who_claims_pieces_of_blocks_takes_no_turn():
+    swarm = Swarm(3)
+    boaster, source, box = swarm.boxes
+    for n in range(40):
+        box.pulls.want(BLOCK, bytes([n]) * 32, None, 10_000, [])
+        box.pulls.holding(boaster.number, Holding(BLOCK, bytes([n]) * 32, 8, 255), 0.0)
+    source.has(data := made(900), BLOCK)
+    name = swarm.want(box, data, [source], BLOCK, length=False)
+    assert swarm.run(lambda: name in box.done, limit=5)
+
+
+def test_who_only_helps_with_wrong_chunks_is_found_out_when_the_right_ones_are_here():
+    found = 0
+    for seed in range(20):
+        swarm = Swarm(3, seed=seed, rate=400)
+        liar, honest, box = swarm.boxes
+        data = made(PIECE_BYTES + 1, seed)
+        liar.has(data)
+        honest.has(data)
+        lying(swarm, liar, data, bytes(len(data)))
+        name = swarm.want(box, data, [honest, liar])
+        assert swarm.run(lambda name=name, box=box: name in box.done)
+        assert set(box.spoilt) <= {liar.number}
+        found += bool(box.spoilt)
+    assert found > 10
+
+
+def test_nothing_of_an_object_is_held_once_it_is_handed_over():
+    swarm = Swarm(2)
+    source, box = swarm.boxes
+    source.has(data := made(8 * PIECE_BYTES))
+    name = swarm.want(box, data, [source])
+    transfer = box.pulls._transfers[PAYLOAD, name]
+    assert swarm.run(lambda: len(transfer.pieces) == 4)
+    units = list(transfer.units.values())
+    held = transfer.received
+    assert held <= len(data) * 5 / 8
+    assert swarm.run(lambda: name in box.done)
+    assert transfer.received == 0
+    assert not any(unit.chunks for unit in units)
+
+
+def test_words_about_pieces_are_not_forgotten_while_chunks_come():
+    swarm = Swarm(3, rate=200)
+    source, one, other = swarm.boxes
+    source.has(data := made(20 * PIECE_BYTES))
+    name = swarm.want(one, data, [source])
+    swarm.want(other, data, [source])
+    told = []
+    send = swarm.send
+
+    def noted(sender, receiver, message):
+        if sender is one and receiver is other and isinstance(message, Holdings):
+            told.append(swarm.now)
+        send(sender, receiver, message)
+
+    swarm.send = noted
+    assert swarm.run(lambda: name in one.done)
+    assert len(told) > 8
+
+
+def test_a_peer_reads_no_more_of_the_disk_than_its_budget_allows():
+    swarm = Swarm(2)
+    source, _ = swarm.boxes
+    reads = []
+    find = source.find
+
+    def noted(kind, name):
+        reads.append(name)
+        return find(kind, name)
+
+    for n in range(1000):
+        request = GetChunks(PAYLOAD, n.to_bytes(32), n, ((0, 1),))
+        source.serving.answer(request, 1, noted, 0.0)
+    assert len(reads) == READS_AT_ONCE
+    source.serving.answer(GetChunks(PAYLOAD, bytes(32), 1, ((0, 1),)), 2, noted, 0.0)
+    assert len(reads) == READS_AT_ONCE + 1, "others have their own"

@@ -83,7 +83,7 @@ messages = st.one_of(
         kinds,
         hashes,
         u32,
-        st.lists(st.tuples(u32, st.integers(0, 2)), max_size=16).map(tuple),
+        st.lists(st.tuples(u32, st.integers(1, 2)), min_size=1, max_size=16).map(tuple),
     ),
     chunks(),
     st.builds(Absent, kinds, hashes),
@@ -127,6 +127,12 @@ def test_a_request_for_more_chunks_than_the_limit_is_malformed():
     request = encode(GetChunks(ObjectKind.BLOCK, bytes(32), 1, ((0, 33),)))
     with pytest.raises(MalformedError, match="limit is 32"):
         decode(request)
+
+
+@pytest.mark.parametrize("ranges", [(), ((3, 0),), ((0, 1), (5, 0))])
+def test_a_request_for_nothing_is_malformed(ranges):
+    with pytest.raises(MalformedError, match="asks for nothing"):
+        decode(encode(GetChunks(ObjectKind.BLOCK, bytes(32), 1, ranges)))
 
 
 @given(st.lists(st.integers(0, 3 * WINDOW), max_size=200))
