@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from edgenode.ledger.hashes import PIECE_BYTES
 from edgenode.protocol.flow import LARGEST_BATCH, Flow
+from edgenode.protocol.piece_news import PieceNews
 from edgenode.protocol.transfer import Hashes, Object, Transfer, Unit
 from edgenode.protocol.wire import (
     CHUNKS_LIMIT,
-    HOLDINGS_LIMIT,
     RANGES_LIMIT,
     Chunk,
     GetChunks,
@@ -48,12 +48,6 @@ bring: who sends a chunk now and then, or everything but this one, does not keep
 
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at who is too slow."""
-
-HOLDINGS_INTERVAL = 0.25
-"""Seconds between two words about the pieces that have come."""
-
-TOLD_AT_FIRST = 16
-"""Peers that hear of the beginning of a pull; those that pull it, too, are heard of anyway."""
 
 HASHES_LIMIT = 4 + 32 * 1024
 """Bytes of the list of hashes of the longest object."""
@@ -105,7 +99,7 @@ class Pulls:
         self._next_number = 0
         self._next_tag = 0
         self._wake_at: float | None = None
-        self._farewells: list[tuple[int, Holding]] = []
+        self._news = PieceNews(self._rng)
         self._opened: list[Transfer] | None = None
         """What `_open` says, while it does not change."""
         self.stale = True
@@ -270,7 +264,7 @@ class Pulls:
         ]
         transfer.keep(unit)
         if transfer.is_whole:
-            self._say_farewell(transfer)
+            self._news.say_farewell(transfer)
             self.stale = True
             outcomes.append(Completed(transfer.kind, transfer.id, transfer.data(), None))
             self.cancel(transfer.kind, transfer.id)
@@ -353,7 +347,10 @@ class Pulls:
             requests += self.fill(session, now)
         self._opened = None
         self._drop_beyond_bytes()
-        return requests + self._announce(now)
+        words, again_at = self._news.due(self._transfers.values(), list(self._flows), now)
+        if again_at is not None:
+            self._come_back(again_at)
+        return requests + words
 
     def _preference(self, session: int) -> tuple[int, bool, int]:
         flow = self._flows[session]
@@ -550,46 +547,6 @@ class Pulls:
     def _number(self) -> int:
         self._next_number += 1
         return self._next_number - 1
-
-    # Words about pieces
-
-    def _announce(self, now: float) -> list[tuple[int, Request]]:
-        said: dict[int, list[Holding]] = {}
-        for session, farewell in self._farewells:
-            said.setdefault(session, []).append(farewell)
-        self._farewells = []
-        for transfer in self._transfers.values():
-            if transfer.hashes is None:
-                continue
-            if transfer.announce_at > now:
-                if transfer.has_news():
-                    self._come_back(transfer.announce_at)
-                continue
-            for session in self._whom_to_tell(transfer):
-                transfer.told[session] = transfer.held
-                said.setdefault(session, []).append(_holding(transfer))
-                transfer.announce_at = now + HOLDINGS_INTERVAL
-        return [
-            (session, Holdings(tuple(holdings[start : start + HOLDINGS_LIMIT])))
-            for session, holdings in said.items()
-            if session in self._flows
-            for start in range(0, len(holdings), HOLDINGS_LIMIT)
-        ]
-
-    def _whom_to_tell(self, transfer: Transfer) -> list[int]:
-        if not transfer.told:
-            sessions = list(self._flows)
-            count = min(TOLD_AT_FIRST, len(sessions))
-            return self._rng.sample(sessions, count)
-        return transfer.news_for()
-
-    def _say_farewell(self, transfer: Transfer) -> None:
-        """Tell those that pull it, too, that all of it is here."""
-        self._farewells += [(session, _holding(transfer)) for session in transfer.news_for()]
-
-
-def _holding(transfer: Transfer) -> Holding:
-    return Holding(transfer.kind, transfer.id, len(transfer.copies), transfer.held)
 
 
 def _ranges(indices: list[int]) -> tuple[tuple[int, int], ...]:
