@@ -184,7 +184,7 @@ class Flow:
         smoothed = self.round_trip.smoothed
         if smoothed is None:
             return self._quiet_since + self.round_trip.timeout
-        return self._quiet_since + max(SHORTEST_PROBE, 2 * smoothed)
+        return self._quiet_since + max(SHORTEST_PROBE, 3 * smoothed)
 
     def _lose(self, chunks: list[Wanted], now: float) -> None:
         for chunk in chunks:

@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from edgenode.protocol.transfer import Transfer
 from edgenode.protocol.wire import HOLDINGS_LIMIT, Holding, Holdings
 
-HOLDINGS_INTERVAL = 0.25
+HOLDINGS_INTERVAL = 0.5
 """Seconds between two words about the pieces that have come."""
+
+TOLD_AT_A_TIME = 6
+"""Peers that hear of the same at a time: the others hear of it half a second later."""
 
 TOLD_AT_FIRST = 16
 """Peers that hear of the beginning of a pull; those that pull it, too, are heard of anyway."""
@@ -54,7 +57,8 @@ class PieceNews:
 
     def _whom_to_tell(self, transfer: Transfer, sessions: list[int]) -> list[int]:
         if transfer.told:
-            return transfer.news_for()
+            news = transfer.news_for()
+            return self._rng.sample(news, min(TOLD_AT_A_TIME, len(news)))
         return self._rng.sample(sessions, min(TOLD_AT_FIRST, len(sessions)))
 
 

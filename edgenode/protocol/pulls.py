@@ -394,15 +394,19 @@ class Pulls:
         if self._units[session] and not self._flows[session].proven:
             return None  # first it has to show that it brings one
         opened = self._open(now)
+        # Of all objects at once: the more pieces there are to choose from, the fewer peers ask
+        # the only one that has them for the same.
+        free = [(t, unit) for t in opened for unit in t.free_units(session, now)]
+        if free:
+            transfer, unit = min(
+                free, key=lambda f: (not f[0].urgent, f[0].rarity(f[1]), self._rng.random())
+            )
+            unit.begin()
+            return self._give(transfer, unit, session, now)
         for transfer in opened:
-            unit = transfer.free_unit(session, now, self._rng.random)
-            if unit is not None:
-                unit.begin()
-                return self._give(transfer, unit, session, now)
-        for transfer in opened:
-            unit = transfer.unit_to_help_with(session, now)
-            if unit is not None:
-                return self._give(transfer, unit, session, now)
+            helped = transfer.unit_to_help_with(session, now)
+            if helped is not None:
+                return self._give(transfer, helped, session, now)
         return None
 
     def _give(

@@ -7,7 +7,7 @@ order. All else is one unit, from one peer, that its asker checks as a whole.
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -255,14 +255,14 @@ class Transfer:
         pause = min(LONGEST_REST, 2 * pause)
         self.rests[session] = now + pause, pause
 
-    def free_unit(self, session: int, now: float, draw: Callable[[], float]) -> Unit | None:
-        """A unit to ask this peer for that nobody is asked for: the rarest that it has."""
+    def free_units(self, session: int, now: float) -> Iterator[Unit]:
+        """The units to ask this peer for that nobody is asked for."""
         candidates = self.free & self._has(session, now)
-        if not candidates:
-            return None
-        if self.hashes is None:
-            return self.units[0]
-        return self.units[min(_bits(candidates), key=lambda piece: (self.copies[piece], draw()))]
+        return (self.units[place] for place in _bits(candidates))
+
+    def rarity(self, unit: Unit) -> int:
+        """How many peers with a part of it have this unit; -1 for what comes before all pieces."""
+        return -1 if unit.digest is None else self.copies[unit.place]
 
     def unit_to_help_with(self, session: int, now: float) -> Unit | None:
         """A piece that others are asked for, with chunks that nobody was asked for yet."""
