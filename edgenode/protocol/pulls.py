@@ -543,6 +543,7 @@ class Pulls:
                 if room < 0:
                     transfer.pieces.clear()
                     transfer.hashes, transfer.held = None, 0
+                    transfer.told.clear()
                     self._begin(transfer)
 
     def _come_back(self, at: float) -> None:
