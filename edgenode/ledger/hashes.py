@@ -33,9 +33,14 @@ def piece_hashes(data: bytes) -> list[bytes]:
     ]
 
 
+def piece_list(length: int, hashes: list[bytes]) -> bytes:
+    """What a content id is the SHA-256 of: length (bytes) ‖ piece hashes."""
+    return u32(length) + b"".join(hashes)
+
+
 def content_id_of_pieces(length: int, hashes: list[bytes]) -> bytes:
     """The content id of data with this length (bytes) and these piece hashes."""
-    return hashlib.sha256(u32(length) + b"".join(hashes)).digest()
+    return hashlib.sha256(piece_list(length, hashes)).digest()
 
 
 def content_id(data: bytes) -> bytes:

@@ -68,11 +68,6 @@ class Flow:
         return self._window.size
 
     @property
-    def under_way(self) -> int:
-        """Chunks that are."""
-        return len(self._under_way)
-
-    @property
     def room(self) -> int:
         """How many more chunks may be asked for; 0 until it is worth a request."""
         room = int(self._window.size) - len(self._under_way)

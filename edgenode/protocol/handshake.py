@@ -18,7 +18,7 @@ import hmac
 import random
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -173,7 +173,7 @@ class Handshakes:
         self._refused: OrderedDict[Offer, None] = OrderedDict()
         self.offers_made = 0
         self._knocks: OrderedDict[bytes, _Knock] = OrderedDict()
-        self._offered: OrderedDict[int, _Offered] = OrderedDict()
+        self._offered: dict[int, _Offered] = {}
         self._answered: OrderedDict[Offer, _Answered] = OrderedDict()
         self._unconfirmed: dict[int, Established] = {}
         self._indices: set[int] = set()
@@ -182,7 +182,7 @@ class Handshakes:
 
     def knock(self, address: Address, now: float) -> None:
         """Ask for a session there, unless an offer there is waiting already."""
-        if any(offered.address == address for offered in self._offered.values()):
+        if self._has_offered(address):
             return
         nonce = self._rng.randbytes(NONCE_BYTES)
         self._knocks[nonce] = _Knock(address, now)
@@ -286,7 +286,7 @@ class Handshakes:
                 self.knock(source, now)
             raise Dropped(Drop.UNASKED)
         del self._knocks[welcome.nonce]
-        if any(offered.address == source for offered in self._offered.values()):
+        if self._has_offered(source):
             raise Dropped(Drop.UNASKED)  # several knocks were answered; one is enough
         to_site = sum(o.address.site == source.site for o in self._offered.values())
         if (
@@ -300,7 +300,7 @@ class Handshakes:
         index = self._draw_index()
         offer = Offer(welcome.nonce, welcome.cookie, _public(private), self._introduction(index))
         who = offer.introduction.signed(self._key, offer.context(self._genesis_id))
-        offer = Offer(offer.nonce, offer.cookie, offer.ephemeral, who)
+        offer = replace(offer, introduction=who)
         round_trip = RoundTrip()
         round_trip.sample(now - knock.at)
         self._offered[index] = _Offered(
@@ -355,7 +355,7 @@ class Handshakes:
         index = self._draw_index()
         accept = Accept(who.index, _public(private), self._introduction(index))
         own = accept.introduction.signed(self._key, accept.context(self._genesis_id, offer))
-        accept = Accept(accept.index, accept.ephemeral, own)
+        accept = replace(accept, introduction=own)
         try:
             asker_key, answerer_key = self._keys(private, offer.ephemeral, offer, accept)
         except Dropped:
@@ -437,6 +437,10 @@ class Handshakes:
         if now - self._secret_at > COOKIE_TIME:
             self._secrets = [self._rng.randbytes(32), self._secrets[0]]
             self._secret_at = now
+
+    def _has_offered(self, address: Address) -> bool:
+        """Whether an offer to this address waits for its answer."""
+        return any(offered.address == address for offered in self._offered.values())
 
     def _introduction(self, index: int) -> Introduction:
         return Introduction(self._key.public, self.instance, index, self._broadcast_port)

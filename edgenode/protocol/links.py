@@ -207,8 +207,8 @@ class Links:
 
     def _is_known(self, source: Address, now: Instant) -> bool:
         """Whether a session stands with this host, or it is a seed's."""
-        hosts = {peer.address.host for peer in self.peers.values()}
-        return source.host in hosts or self.book.is_seed(source, now.monotonic)
+        met = any(peer.address.host == source.host for peer in self.peers.values())
+        return met or self.book.is_seed(source, now.monotonic)
 
     def _admit(self, who: Introduction, source: Address, now: Instant, *, knocked: bool) -> None:
         """Raise `Dropped` if there may be no session with this node."""

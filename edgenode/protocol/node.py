@@ -389,7 +389,7 @@ class Node:
     def _take_payload(self, done: Completed, now: Instant) -> None:
         if content_id(done.data) != done.id:
             raise Rejected(Rule.PAYLOAD_HASH, "the payload has another content id")
-        accepted, damned = self._relay.payload_came(done.data)
+        accepted, damned = self._relay.payload_came(done.id, done.data)
         for offer, rejected in damned:
             self._refuse("update", rejected, self._sender(done))
             if rejected.rule in relay.NOT_THE_PEERS_FAULT:

@@ -13,9 +13,17 @@ from dataclasses import dataclass
 from edgenode.ledger.hashes import PIECE_BYTES
 from edgenode.protocol.flow import LARGEST_BATCH, Flow
 from edgenode.protocol.piece_news import PieceNews
-from edgenode.protocol.transfer import Hashes, Object, Transfer, Unit
+from edgenode.protocol.transfer import (
+    DIGEST_BYTES,
+    LENGTH_BYTES,
+    Hashes,
+    Object,
+    Transfer,
+    Unit,
+)
 from edgenode.protocol.wire import (
     CHUNKS_LIMIT,
+    PIECES_LIMIT,
     RANGES_LIMIT,
     Chunk,
     GetChunks,
@@ -49,7 +57,7 @@ bring: who sends a chunk now and then, or everything but this one, does not keep
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at who is too slow."""
 
-HASHES_LIMIT = 4 + 32 * 1024
+HASHES_LIMIT = LENGTH_BYTES + DIGEST_BYTES * PIECES_LIMIT
 """Bytes of the list of hashes of the longest object."""
 
 
@@ -100,8 +108,6 @@ class Pulls:
         self._next_tag = 0
         self._wake_at: float | None = None
         self._news = PieceNews(self._rng)
-        self._opened: list[Transfer] | None = None
-        """What `_open` says, while it does not change."""
         self.stale = True
         """Whether there is something to ask of others than of who sent the last chunk."""
 
@@ -341,11 +347,9 @@ class Pulls:
                 if (probe := flow.probe(now)) is not None:
                     requests += self._ask_again(session, probe, now)
         self._look_for_slow(now)
-        self._opened = None
-        self._opened = self._open(now)
+        opened = self._open(now)
         for session in sorted(self._flows, key=self._preference):
-            requests += self.fill(session, now)
-        self._opened = None
+            requests += self.fill(session, now, opened)
         self._drop_beyond_bytes()
         words, again_at = self._news.due(self._transfers.values(), list(self._flows), now)
         if again_at is not None:
@@ -356,14 +360,19 @@ class Pulls:
         flow = self._flows[session]
         return flow.silences, not flow.proven, -flow.room
 
-    def fill(self, session: int, now: float) -> Iterator[tuple[int, Request]]:
-        """Requests to one peer, as far as its window has room."""
+    def fill(
+        self, session: int, now: float, opened: list[Transfer] | None = None
+    ) -> Iterator[tuple[int, Request]]:
+        """Requests to one peer, as far as its window has room.
+
+        `opened` are the transfers that are pulled now, where the caller knows them.
+        """
         flow = self._flows.get(session)
         if flow is None:
             return
         while room := flow.room:
             found = next(((t, u) for t, u in self._units[session] if u.pending), None)
-            found = found or self._assign(session, now)
+            found = found or self._assign(session, now, opened)
             if found is None:
                 return
             indices = found[1].take_pending(min(room, LARGEST_BATCH))
@@ -389,11 +398,13 @@ class Pulls:
                 return [(session, self._request(session, transfer, unit, [chunk[1]], now))]
         return []
 
-    def _assign(self, session: int, now: float) -> tuple[Transfer, Unit] | None:
+    def _assign(
+        self, session: int, now: float, opened: list[Transfer] | None
+    ) -> tuple[Transfer, Unit] | None:
         """Give a peer a unit to send: the rarest that nobody sends, else one to help with."""
         if self._units[session] and not self._flows[session].proven:
             return None  # first it has to show that it brings one
-        opened = self._open(now)
+        opened = self._open(now) if opened is None else opened
         # Of all objects at once: the more pieces there are to choose from, the fewer peers ask
         # the only one that has them for the same.
         free = [(t, unit) for t in opened for unit in t.free_units(session, now)]
@@ -422,8 +433,6 @@ class Pulls:
 
     def _open(self, now: float) -> list[Transfer]:
         """The transfers that are pulled at this time, most urgent first."""
-        if self._opened is not None:
-            return self._opened
         found: list[Transfer] = []
         held = 0
         for transfer in sorted(self._transfers.values(), key=lambda transfer: not transfer.urgent):

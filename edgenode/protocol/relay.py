@@ -10,7 +10,6 @@ from edgenode.ledger.chain import Chain
 from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.endorsement import Endorsement
 from edgenode.ledger.enrolment import Enrolment, Revocation
-from edgenode.ledger.hashes import content_id
 from edgenode.ledger.mempool import Mempool, PoolFullError, Waiting
 from edgenode.ledger.rules import Rejected, Rule
 from edgenode.ledger.transaction import Coinbase, Transaction, Transfer, Update, decode_transaction
@@ -167,9 +166,13 @@ class Relay:
             if not offer.sources:
                 del self.offers[offer.update.id]
 
-    def payload_came(self, payload: bytes) -> tuple[list[Update], list[tuple[Offer, Rejected]]]:
-        """A payload was pulled; returns the updates that now wait, and the offers that it damns."""
-        name = content_id(payload)
+    def payload_came(
+        self, name: bytes, payload: bytes
+    ) -> tuple[list[Update], list[tuple[Offer, Rejected]]]:
+        """The payload of content id `name` was pulled.
+
+        Returns the updates that now wait, and the offers that the payload damns.
+        """
         accepted: list[Update] = []
         damned: list[tuple[Offer, Rejected]] = []
         for offer in [o for o in self.offers.values() if o.update.payload == name]:

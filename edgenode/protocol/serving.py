@@ -4,8 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from edgenode.ledger.chain import Chain
-from edgenode.ledger.encoding import u32
-from edgenode.ledger.hashes import piece_hashes
+from edgenode.ledger.hashes import piece_hashes, piece_list
 from edgenode.protocol.budget import Budget
 from edgenode.protocol.pulls import Pulls
 from edgenode.protocol.wire import (
@@ -67,7 +66,7 @@ class Serving:
             case ObjectKind.PIECES:
                 reads = (served.payload, served.state, served.parameters)
                 whole = next((each for each in (read(name) for read in reads) if each), None)
-                data = None if whole is None else u32(len(whole)) + b"".join(piece_hashes(whole))
+                data = None if whole is None else piece_list(len(whole), piece_hashes(whole))
         if data is not None:
             self._at_hand[key] = data
             while len(self._at_hand) > 1 and (

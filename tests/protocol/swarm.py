@@ -5,8 +5,7 @@ import itertools
 import random
 from types import SimpleNamespace
 
-from edgenode.ledger.encoding import u32
-from edgenode.ledger.hashes import content_id, piece_hashes
+from edgenode.ledger.hashes import content_id, piece_hashes, piece_list
 from edgenode.protocol.flow import Flow
 from edgenode.protocol.pulls import Completed, Pulls, Spoilt
 from edgenode.protocol.serving import Serving
@@ -35,7 +34,7 @@ class Box:
         if kind is ObjectKind.PIECES:
             for (_, other), data in self.objects.items():
                 if other == name:
-                    return u32(len(data)) + b"".join(piece_hashes(data))
+                    return piece_list(len(data), piece_hashes(data))
         return self.objects.get((kind, name))
 
     def answer(self, request, now, session=0):

@@ -109,6 +109,13 @@ def recorded(a: Side | None = None, b: Side | None = None) -> Recording:
     return Recording(a, b, hello, welcome, offer, acceptance, ephemeral)
 
 
+def offering(a: Side, b: Side) -> None:
+    """A knocks at B, is answered, and wants to send its offer."""
+    a.knock(b)
+    b.hears(a.address, a.sent())
+    a.hears(b.address, b.sent())
+
+
 def answerer_of(record: Recording) -> Established:
     """What B holds of the channel that A has."""
     waiting = [record.b.handshakes.unconfirmed(index) for index in record.b.handshakes._unconfirmed]
@@ -201,9 +208,7 @@ def test_an_offer_that_is_never_answered_is_given_up():
 
 def test_who_is_offered_to_already_is_not_knocked_at():
     a, b = Side(1), Side(2)
-    a.knock(b)
-    b.hears(a.address, a.sent())
-    a.hears(b.address, b.sent())
+    offering(a, b)
     a.take()
     a.knock(b)
     assert a.take() == []
@@ -294,9 +299,7 @@ def with_introduction(message, key, context, **changes):
 def test_who_does_not_hold_the_key_that_an_offer_names_gets_no_channel():
     thief, b = Side(3), Side(2)
     victim = MemberKey(bytes([9]) * 32)
-    thief.knock(b)
-    b.hears(thief.address, thief.sent())
-    thief.hears(b.address, b.sent())
+    offering(thief, b)
     offer = thief.says(thief.sent())
     context = offer.context(GENESIS)
     forged = with_introduction(offer, thief.key, context, member=victim.public)
@@ -326,9 +329,7 @@ def test_a_signature_of_one_handshake_is_none_of_another():
 def test_who_does_not_hold_the_key_that_an_acceptance_names_gets_no_channel():
     a, thief = Side(1), Side(3)
     victim = MemberKey(bytes([9]) * 32)
-    a.knock(thief)
-    thief.hears(a.address, a.sent())
-    a.hears(thief.address, thief.sent())
+    offering(a, thief)
     offer = a.says(sent := a.sent())
     thief.hears(a.address, sent)
     accept = thief.says(thief.sent())
@@ -344,9 +345,7 @@ def test_who_does_not_hold_the_key_that_an_acceptance_names_gets_no_channel():
 def test_who_puts_its_own_name_into_the_offer_of_another_gets_a_channel_that_opens_nothing():
     """Identity misbinding: B would take A's words for those of the one in the middle."""
     a, b, middle = Side(1), Side(2), Side(3)
-    a.knock(b)
-    b.hears(a.address, a.sent())
-    a.hears(b.address, b.sent())
+    offering(a, b)
     offer = a.says(a.sent())
     taken_over = with_introduction(
         offer, middle.key, offer.context(GENESIS), member=middle.key.public
@@ -360,9 +359,7 @@ def test_who_puts_its_own_name_into_the_offer_of_another_gets_a_channel_that_ope
 
 def test_who_puts_its_own_name_into_the_acceptance_of_another_gets_a_channel_that_opens_nothing():
     a, b, middle = Side(1), Side(2), Side(3)
-    a.knock(b)
-    b.hears(a.address, a.sent())
-    a.hears(b.address, b.sent())
+    offering(a, b)
     offer = a.says(sent := a.sent())
     b.hears(a.address, sent)
     accept = b.says(b.sent())
@@ -376,18 +373,14 @@ def test_who_puts_its_own_name_into_the_acceptance_of_another_gets_a_channel_tha
 
 def test_an_ephemeral_key_of_small_order_makes_no_channel():
     thief, b = Side(3), Side(2)
-    thief.knock(b)
-    b.hears(thief.address, thief.sent())
-    thief.hears(b.address, b.sent())
+    offering(thief, b)
     offer = replace(thief.says(thief.sent()), ephemeral=SMALL_ORDER)
     signed = with_introduction(offer, thief.key, offer.context(GENESIS))
     assert b.hears(thief.address, thief.sealed(signed)) is Drop.FORGED
     assert not b.handshakes._indices
 
     a = Side(1)
-    a.knock(thief)
-    thief.hears(a.address, a.sent())
-    a.hears(thief.address, thief.sent())
+    offering(a, thief)
     offer = a.says(sent := a.sent())
     thief.hears(a.address, sent)
     accept = replace(thief.says(thief.sent()), ephemeral=SMALL_ORDER)
@@ -460,17 +453,13 @@ def test_whom_the_node_does_not_admit_gets_nothing():
         assert who.member == (b if knocked else a).key.public
         raise Dropped(Drop.REVOKED)
 
-    a.knock(b)
-    b.hears(a.address, a.sent())
-    a.hears(b.address, b.sent())
+    offering(a, b)
     offer = a.sent()
     assert b.hears(a.address, offer, admit=nobody) is Drop.REVOKED
     assert b.take() == []
     assert b.hears(a.address, offer) is Drop.REFUSED_BEFORE
     c = Side(3)
-    a.knock(c)
-    c.hears(a.address, a.sent())
-    a.hears(c.address, c.sent())
+    offering(a, c)
     c.hears(a.address, a.sent())
 
     def not_that_one(who, address, knocked):
@@ -519,9 +508,7 @@ def test_one_host_does_not_use_up_the_budget_of_all():
     )
     b.take()
     a = Side(1)
-    a.knock(b)
-    b.hears(a.address, a.sent())
-    a.hears(b.address, b.sent())
+    offering(a, b)
     assert b.hears(a.address, a.sent()) is None
 
 
@@ -536,9 +523,7 @@ def test_a_refused_offer_that_is_played_again_is_not_looked_at_again():
     for _ in range(1000):
         assert b.hears(source, offer, admit=nobody) is Drop.REFUSED_BEFORE
     a = Side(1)
-    a.knock(b)
-    b.hears(a.address, a.sent())
-    a.hears(b.address, b.sent())
+    offering(a, b)
     assert b.hears(a.address, a.sent()) is None
     assert len(b.handshakes._refused) <= REFUSED_REMEMBERED
 
@@ -592,9 +577,7 @@ def test_own_offers_are_made_no_faster_than_their_budget_allows():
 
 def test_forged_acceptances_are_checked_a_few_times_only():
     a, liar = Side(1), Side(3)
-    a.knock(liar)
-    liar.hears(a.address, a.sent())
-    a.hears(liar.address, liar.sent())
+    offering(a, liar)
     offer = a.says(sent := a.sent())
     liar.hears(a.address, sent)
     accept = liar.says(liar.sent())

@@ -14,8 +14,7 @@ import numpy as np
 from demo.ward import LOOPBACK
 from edgenode.gossip.start_up import genesis_parameters
 from edgenode.ledger.chain import Chain
-from edgenode.ledger.encoding import u32
-from edgenode.ledger.hashes import piece_hashes
+from edgenode.ledger.hashes import piece_hashes, piece_list
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.node import Node
@@ -74,7 +73,7 @@ class _ForgingNode(Node):
 
     def _object(self, kind, name):
         if kind is ObjectKind.PIECES and (forged := self.forged.get((ObjectKind.PAYLOAD, name))):
-            return u32(len(forged)) + b"".join(piece_hashes(forged))
+            return piece_list(len(forged), piece_hashes(forged))
         return self.forged.get((kind, name)) or super()._object(kind, name)
 
 
