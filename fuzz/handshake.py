@@ -16,6 +16,7 @@ from dataclasses import replace
 from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol import handshake_messages
+from edgenode.protocol.beacon import Beacon
 from edgenode.protocol.channel import Channel
 from edgenode.protocol.drops import Dropped
 from edgenode.protocol.gate import Gate
@@ -27,6 +28,7 @@ from edgenode.protocol.handshake import (
     Handshakes,
 )
 from edgenode.protocol.handshake_messages import Accept, HandshakeMessage, Offer
+from edgenode.protocol.layout import Layout
 from edgenode.protocol.wire import Address
 
 GENESIS = bytes(32)
@@ -44,12 +46,22 @@ def one_input(data: bytes) -> bool:
 
 
 def message(data: bytes) -> bool:
-    """One message."""
+    """One message, or a beacon."""
     try:
         found = handshake_messages.decode(data)
     except MalformedError:
-        return False
+        return beacon(data)
     assert handshake_messages.encode(found) == data
+    return True
+
+
+def beacon(data: bytes) -> bool:
+    """One beacon."""
+    try:
+        found = Beacon.decode(data)
+    except MalformedError:
+        return False
+    assert found.encode() == data
     return True
 
 
@@ -64,7 +76,7 @@ class Node:
             gate=self.gate,
             genesis_id=GENESIS,
             key=KEYS[number],
-            broadcast_port=0,
+            layout=Layout(),
             rng=rng,
             now=0.0,
         )

@@ -22,7 +22,9 @@ from edgenode.ledger.records import Undo, encode_records
 from edgenode.ledger.transaction import Coinbase, ModelState, Transaction
 from edgenode.protocol import handshake_messages
 from edgenode.protocol import wire as messages_of_wire
+from edgenode.protocol.beacon import Beacon
 from edgenode.protocol.handshake_messages import Accept, Hello, Introduction, Offer, Welcome
+from edgenode.protocol.layout import Layout
 from edgenode.protocol.wire import (
     Absent,
     Address,
@@ -32,6 +34,7 @@ from edgenode.protocol.wire import (
     GetChunks,
     GetHeaders,
     GetTransactions,
+    Goodbye,
     Headers,
     Holding,
     Holdings,
@@ -39,6 +42,7 @@ from edgenode.protocol.wire import (
     NewBlock,
     NewTransaction,
     ObjectKind,
+    Reason,
     Status,
     Tip,
 )
@@ -207,6 +211,7 @@ def wire() -> Seeds:
         Absent(ObjectKind.BLOCK, name),
         GetTransactions((name[:20],)),
         NewTransaction(bench.transfer(ALICE, BOB, 3, 1).encode()),
+        Goodbye(Reason.CROWDED),
         NewBlock(bench.chain.head.header, tip),
         Holdings(
             (Holding(ObjectKind.PAYLOAD, name, 11, 1025), Holding(ObjectKind.STATE, name, 8, 255))
@@ -225,7 +230,8 @@ def wire() -> Seeds:
 def handshake() -> Seeds:
     """Seeds for fuzz.handshake: every message, and scripts."""
     nonce, cookie, ephemeral = bytes(range(16)), bytes(range(16, 32)), bytes(range(32))
-    who = Introduction(ALICE.public, 7, 8, 7071, bytes(range(64)))
+    layout = Layout(broadcast=Address("10.0.0.9", 7071))
+    who = Introduction(ALICE.public, 7, 8, layout, bytes(range(64)))
     messages = (
         Hello(nonce),
         Welcome(nonce, cookie),
@@ -241,6 +247,7 @@ def handshake() -> Seeds:
     whole = step(0, knock) + b"".join(hears)
     first = step(0, knock) + hears[0] + hears[1]  # three messages are recorded, the last an offer
     coded = {type(m).__name__.lower(): handshake_messages.encode(m) for m in messages}
+    coded["beacon"] = Beacon(7, Address("fe80::1", 7070)).encode()
     hello = coded["hello"]
     scripts = {
         "whole": whole,

@@ -25,7 +25,13 @@ from edgenode.api.shapes import (
 from edgenode.gossip import views
 from edgenode.gossip.clock import ClockBehindError
 from edgenode.gossip.clock_watch import ClockUntrustedError
-from edgenode.gossip.service import NO_WORK, BaseUnknownError, GossipService, WorkStaleError
+from edgenode.gossip.service import (
+    NO_WORK,
+    BaseUnknownError,
+    GossipService,
+    ListensOnlyError,
+    WorkStaleError,
+)
 from edgenode.gossip.ward_view import waiting_changes, ward_of
 from edgenode.learning.fixed_point import to_bytes, to_float
 from edgenode.ledger.block import Block
@@ -109,6 +115,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (
         _Failure,
         ClockUntrustedError,
+        ListensOnlyError,
         Rejected,
         StoreError,
         AlteredError,
@@ -136,6 +143,8 @@ def _described(error: Exception) -> tuple[int, str, str]:
             described = (error.status, error.name, error.detail)
         case ClockUntrustedError():
             described = (503, "clock_untrusted", str(error))
+        case ListensOnlyError():
+            described = (409, "listens_only", str(error))
         case Rejected():
             described = (422, error.rule.value, error.detail)
         case StoreFullError() | PoolFullError():
@@ -239,7 +248,8 @@ class _Api:
         return _answer({"id": update.id.hex()}, 202)
 
     async def work(self, request: web.Request) -> web.Response:
-        if not self._service.clock.verdict().trusted:
+        service = self._service
+        if service.settings.sync is None or not service.clock.verdict().trusted:
             return web.Response(status=204)
         found = await self._service.wait_for_work(
             request.query.get("not", NO_WORK),

@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from edgenode.api.shapes import LastReport, ServiceReport, Solution
 from edgenode.gossip.clock import Policy
 from edgenode.gossip.clock_watch import FILE_NAME, ClockWatch
+from edgenode.gossip.lan import Lan
+from edgenode.gossip.peers_file import FILE_NAME as PEERS_FILE
+from edgenode.gossip.peers_file import PeersMemory
 from edgenode.gossip.settings import GossipSettings
-from edgenode.gossip.udp import Datagrams, UdpSocket
+from edgenode.gossip.udp import Datagrams, UdpSocket, bound
 from edgenode.gossip.work_board import WorkBoard, WorkBoards
 from edgenode.learning import update_codec
 from edgenode.learning.error_feedback import ErrorFeedback
@@ -76,6 +79,16 @@ class WorkStaleError(LookupError):
     """The head moved since this work was handed out."""
 
 
+class ListensOnlyError(Exception):
+    """This node has no sync socket: nobody could fetch what it makes."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'this node only listens ([gossip] sync = "off"): others could not fetch from it what '
+            "it hands out"
+        )
+
+
 class BaseUnknownError(LookupError):
     """A block that an update is based on is not known here."""
 
@@ -109,7 +122,7 @@ class GossipService:
             ward_key=ward_key,
             key=member_key,
             seeds=[],
-            broadcast_port=settings.broadcast[1],
+            layout=settings.layout,
             rng=secrets.SystemRandom(),
             now=self._now(),
             voter=Voter(chain.genesis, member_key, store),
@@ -120,6 +133,8 @@ class GossipService:
         self._feedback: dict[int, ErrorFeedback] = {}
         self._reports: dict[str, tuple[ServiceReport, float]] = {}
         self._sockets: dict[Socket, UdpSocket] = {}
+        self._lan: Lan | None = None
+        self._peers = PeersMemory(settings.directory / PEERS_FILE, self.node.links.book)
         self._changed = asyncio.Condition()
         self._wake = asyncio.Event()
         self._failure: Exception | None = None
@@ -127,7 +142,7 @@ class GossipService:
         self._past_noted = False
         self._full_told = float("-inf")
         self._mends_at = time.monotonic() + MENDS_AFTER
-        speaks_ipv6 = ":" in settings.sync[0]
+        speaks_ipv6 = ":" in settings.main[0]
         self._seed_family = sockets.AF_UNSPEC if speaks_ipv6 else sockets.AF_INET
         self._ended = threading.Event()
         self._notices: set[asyncio.Task[None]] = set()
@@ -140,12 +155,8 @@ class GossipService:
             StoreError: the chain's store failed, or the next start is to mend it.
         """
         loop = asyncio.get_running_loop()
-        for kind, address in (
-            (Socket.SYNC, self.settings.sync),
-            (Socket.BROADCAST, self.settings.broadcast),
-        ):
-            received = partial(self._received, kind)
-            self._sockets[kind] = UdpSocket(kind.name.lower(), address, received)
+        self._peers.recall(time.monotonic())
+        self._open_sockets()
         resolver = partial(self._resolve_seeds, loop)
         threading.Thread(target=resolver, name="resolver", daemon=True).start()
         try:
@@ -159,11 +170,42 @@ class GossipService:
                 self.clock.look(time.clock_gettime(time.CLOCK_BOOTTIME))
                 self._attempt(lambda: self.node.tick(self._now()))
                 self._flush()
+                self._send_beacons()
+                self._peers.keep(time.monotonic())
                 await self._sleep()
         finally:
             self._ended.set()
+            self.node.links.say_goodbye()
+            self._flush()
+            self._peers.keep(float("inf"))
             for udp in self._sockets.values():
                 udp.close()
+            if self._lan is not None:
+                self._lan.close()
+
+    def _open_sockets(self) -> None:
+        """Open what the configuration asks for; raises OSError as `run` does."""
+        settings = self.settings
+        for kind, address in (
+            (Socket.SYNC, settings.sync),
+            (Socket.BROADCAST, settings.broadcast),
+        ):
+            if address is not None:
+                name, received = kind.name.lower(), partial(self._received, kind)
+                self._sockets[kind] = UdpSocket(name, bound(name, address), received)
+        if settings.discovery and settings.peers == "ward":
+            self._lan = Lan(settings.main, partial(self._received, Socket.DISCOVERY))
+
+    def _send_beacons(self) -> None:
+        """Let nodes on the LAN know where this one is, if that is due."""
+        beacons, now = self.node.links.beacons, time.monotonic()
+        if self._lan is None or now < beacons.due_at:
+            return
+        if self.settings.sync is not None:
+            self._lan.send(beacons.seal)
+        else:
+            self._lan.look()
+        beacons.sent(now)
 
     # What the local API asks for
 
@@ -211,7 +253,9 @@ class GossipService:
             WorkStaleError: its head does not stand any more.
             Rejected: the block violates a rule.
             StoreFullError: there is no room on the disk.
+            ListensOnlyError: others could not fetch the block.
         """
+        self._require_sync()
         self.clock.require()
         template = self._work.template(name)
         if template is None:
@@ -236,7 +280,9 @@ class GossipService:
             ValueError: the number of parameters is wrong, or one is not finite.
             Rejected: the update violates a rule.
             StoreFullError: there is no room on the disk.
+            ListensOnlyError: others could not fetch its payload.
         """
+        self._require_sync()
         self.clock.require()
         index = self.chain.genesis.model_index(model_name)
         model = self.chain.genesis.models[index]
@@ -270,6 +316,10 @@ class GossipService:
             self._flush()
         feedback.sent()
         return update
+
+    def _require_sync(self) -> None:
+        if self.settings.sync is None:
+            raise ListensOnlyError
 
     def submit(self, transaction: Transfer | Enrolment | Revocation) -> None:
         """Keep a transaction durably and announce it; raises as `Node.submit`."""
@@ -404,6 +454,9 @@ class GossipService:
 
     async def _sleep(self) -> None:
         deadline = self.node.deadline()
+        if self._lan is not None:
+            beacon = self.node.links.beacons.due_at
+            deadline = beacon if deadline is None else min(beacon, deadline)
         now = time.monotonic()
         pause = LONGEST_PAUSE if deadline is None else deadline - now
         pause = min(LONGEST_PAUSE, max(SHORTEST_PAUSE, pause))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from edgenode.gossip.clock import Policy
 from edgenode.ledger.retention import ALL, KEPT_BLOCKS, Retention
+from edgenode.protocol import wire as protocol
+from edgenode.protocol.layout import SAME_HOST, Layout
 
 Address = tuple[str, int]
 """Host and port, as Python's sockets take them."""
@@ -35,9 +37,13 @@ class GossipSettings:
         directory: Where the chain is stored.
         api: The Unix socket of the local API.
         genesis: The ward's genesis file.
-        sync: Address and port to listen on for sync, such as ("0.0.0.0", 7070).
-        broadcast: The same for broadcast; another port.
+        sync: Address and port to listen on for sync, such as ("0.0.0.0", 7070); None for a node
+            that only listens.
+        broadcast: The same for broadcast, on another port; None for a node that neither makes
+            nor takes announcements.
         seeds: Sync addresses of nodes to ask first; a host may be a name.
+        peers: Whom the node talks to: all of the "ward", or its "seeds" alone.
+        discovery: Whether it finds nodes on its LAN by multicast, and lets itself be found.
         ward_key: File of the ward's key.
         member_key: File of the member's key.
         clock: Which clock the node mines and signs by: "any" or "synchronised".
@@ -52,9 +58,11 @@ class GossipSettings:
     genesis: Path
     ward_key: Path
     member_key: Path
-    sync: Address = ("0.0.0.0", 7070)  # noqa: S104  (a node talks to the ward's network)
-    broadcast: Address = ("0.0.0.0", 7071)  # noqa: S104
+    sync: Address | None = ("0.0.0.0", 7070)  # noqa: S104  (a node talks to the ward's network)
+    broadcast: Address | None = ("0.0.0.0", 7071)  # noqa: S104
     seeds: tuple[Address, ...] = ()
+    peers: str = "ward"
+    discovery: bool = True
     clock: str = Policy.ANY.value
     keep: str = "recent"
     keep_blocks: int = KEPT_BLOCKS
@@ -94,21 +102,53 @@ class GossipSettings:
                 f"api: {self.api} has {length} bytes; a Unix socket's path has at most "
                 f"{_SOCKET_PATH_BYTES}, so name a shorter one"
             )
+        self._check_network()
+
+    def _check_network(self) -> None:
         for key, address in (("sync", self.sync), ("broadcast", self.broadcast)):
-            _check_port(key, address)
-            _check_literal(key, address[0])
-        if self.sync[1] == self.broadcast[1] and self.sync[0] == self.broadcast[0]:
-            raise ValueError(f"broadcast: port {self.broadcast[1]} is also that of sync")
+            if address is not None:
+                _check_port(key, address)
+                _check_literal(key, address[0])
+        if self.sync is None and self.broadcast is None:
+            raise ValueError("broadcast: sync is off, too, so the node would hear of nothing")
+        if self.sync == self.broadcast:
+            raise ValueError(f"broadcast: port {self.main[1]} is also that of sync")
+        if self.peers not in {"ward", "seeds"}:
+            raise ValueError(f'peers: {self.peers!r} is neither "ward" nor "seeds"')
+        if self.peers == "seeds" and not self.seeds:
+            raise ValueError('peers: with "seeds" the node needs seeds, or it talks to nobody')
         if len(self.seeds) > MAX_SEEDS:
             raise ValueError(f"seeds: {len(self.seeds)} are more than {MAX_SEEDS}")
         for seed in self.seeds:
             _check_port("seeds", seed)
+
+    @property
+    def main(self) -> Address:
+        """Where the socket is bound through which the node speaks: sync, or the only one."""
+        main = self.sync or self.broadcast
+        assert main is not None, "checked"
+        return main
+
+    @property
+    def layout(self) -> Layout:
+        """The node's sockets, as it tells others of them."""
+        broadcast = None
+        if self.broadcast is not None:
+            host, port = self.broadcast
+            # On all of the box's addresses, or on the one that sync has: others know it then.
+            apart = not _is_unspecified(host) and host != self.main[0] and "%" not in host
+            broadcast = protocol.Address(host if apart else SAME_HOST, port)
+        return Layout(self.sync is not None, broadcast, is_open=self.peers == "ward")
 
     def retention(self, disk_bytes: int) -> Retention:
         """What of the chain is kept on a disk of this size."""
         if self.keep == "all":
             return ALL
         return Retention(self.keep_blocks, self.keep_bytes or disk_bytes // KEPT_PART)
+
+
+def _is_unspecified(host: str) -> bool:
+    return ipaddress.ip_address(host).is_unspecified
 
 
 def _check_port(key: str, address: Address) -> None:

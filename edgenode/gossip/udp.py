@@ -12,6 +12,8 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
 from edgenode.protocol.wire import Address
 
@@ -37,21 +39,17 @@ class UdpSocket:
     """One bound socket. What comes is handed over batch by batch, what cannot go at once waits."""
 
     def __init__(
-        self, key: str, address: tuple[str, int], received: Callable[[Datagrams], None]
+        self, name: str, bound_socket: socket.socket, received: Callable[[Datagrams], None]
     ) -> None:
-        """Bind; `key` is that of the address in the configuration, for the error's text.
-
-        Raises:
-            OSError: it cannot be bound; the text is for people.
-        """
-        self._key = key
+        """Read from a bound socket, which does not block, and own it; `name` is for the log."""
+        self._name = name
         self._received = received
-        self._speaks_ipv6 = ":" in address[0]
-        self._socket = _bound(key, address)
+        self._speaks_ipv6 = bound_socket.family == socket.AF_INET6
+        self.socket = bound_socket
         self._queue: deque[tuple[bytes, tuple[str, int]]] = deque()
         self._queued = 0
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket, self._read)
+        self._loop.add_reader(self.socket, self._read)
 
     def send(self, data: bytes, to: Address) -> None:
         """Send a datagram; it may be dropped, as it may on its way."""
@@ -64,38 +62,37 @@ class UdpSocket:
             self._wait(data, (host, port))
         elif not self._sent(data, (host, port)):
             self._wait(data, (host, port))
-            self._loop.add_writer(self._socket, self._write)
+            self._loop.add_writer(self.socket, self._write)
 
     def close(self) -> None:
         """Close it; what waits is dropped."""
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
-        self._socket.close()
+        self._loop.remove_reader(self.socket)
+        self._loop.remove_writer(self.socket)
+        self.socket.close()
 
     def _read(self) -> None:
         batch: Datagrams = []
         for _ in range(BATCH):
             try:
-                data, address = self._socket.recvfrom(LONGEST_DATAGRAM)
+                data, address = self.socket.recvfrom(LONGEST_DATAGRAM)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:
                 # An ICMP answer to something sent earlier: that peer's silence says the same.
-                log.debug("socket error", extra={"socket": self._key, "error": error})
+                log.debug("socket error", extra={"socket": self._name, "error": error})
                 continue
-            # An IPv6 socket sees IPv4 senders as mapped addresses; a node has one name, not two.
-            batch.append((data, Address(address[0].removeprefix(_MAPPED), address[1])))
+            batch.append((data, _address(address)))
         if batch:
             self._received(batch)
 
     def _sent(self, data: bytes, to: tuple[str, int]) -> bool:
         """Whether the kernel took the datagram, or never will."""
         try:
-            self._socket.sendto(data, to)
+            self.socket.sendto(data, to)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
-            log.debug("socket error", extra={"socket": self._key, "error": error})
+            log.debug("socket error", extra={"socket": self._name, "error": error})
         return True
 
     def _wait(self, data: bytes, to: tuple[str, int]) -> None:
@@ -110,10 +107,33 @@ class UdpSocket:
                 return
             self._queue.popleft()
             self._queued -= len(data)
-        self._loop.remove_writer(self._socket)
+        self._loop.remove_writer(self.socket)
 
 
-def _bound(key: str, address: tuple[str, int]) -> socket.socket:
+def _address(found: tuple[Any, ...]) -> Address:
+    """An address as Python's sockets give it, as nodes call it."""
+    host, port, *more = found
+    if more and more[1]:
+        host = f"{host}%{_network(more[1])}"  # of the link, and there may be several
+    # An IPv6 socket sees IPv4 senders as mapped addresses; a node has one name, not two.
+    return Address(host.removeprefix(_MAPPED), port)
+
+
+@lru_cache(maxsize=64)
+def _network(number: int) -> str:
+    """The name of a network interface, or its number when it has just gone."""
+    try:
+        return socket.if_indextoname(number)
+    except OSError:
+        return str(number)
+
+
+def bound(key: str, address: tuple[str, int]) -> socket.socket:
+    """A socket bound to an address; `key` is that of the address in the configuration.
+
+    Raises:
+        OSError: it cannot be bound; the text is for people, and names the key.
+    """
     host, port = address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     udp = socket.socket(family, socket.SOCK_DGRAM)

@@ -19,6 +19,8 @@ class Drop(StrEnum):
     REFUSED_BEFORE = "refused_before"
     TOO_MANY_OFFERS = "too_many_offers"
     TOO_MANY_PEERS = "too_many_peers"
+    NOT_SERVED = "not_served"
+    NO_SEED = "no_seed"
     NO_SESSION = "no_session"
     MOVED = "moved"
     REPLAYED = "replayed"

@@ -43,6 +43,7 @@ from edgenode.protocol.handshake_messages import (
     Offer,
     Welcome,
 )
+from edgenode.protocol.layout import Layout
 from edgenode.protocol.round_trip import RoundTrip
 from edgenode.protocol.wire import Address
 
@@ -143,7 +144,7 @@ class Handshakes:
 
     Attributes:
         instance: The random number of this run of the node.
-        outbox: Datagrams to send from the sync socket, with their destination.
+        outbox: Datagrams to send, with their destination.
         offers_made: How many offers this node has made.
     """
 
@@ -153,15 +154,15 @@ class Handshakes:
         gate: Gate,
         genesis_id: bytes,
         key: MemberKey,
-        broadcast_port: int,
+        layout: Layout,
         rng: random.Random,
         now: float,
     ) -> None:
-        """Begin without any; `broadcast_port` is 0 without a broadcast socket."""
+        """Begin without any."""
         self._gate = gate
         self._genesis_id = genesis_id
         self._key = key
-        self._broadcast_port = broadcast_port
+        self._layout = layout
         self._rng = rng
         self.instance = rng.getrandbits(64)
         self.outbox: list[tuple[Address, bytes]] = []
@@ -251,7 +252,7 @@ class Handshakes:
             raise Dropped(Drop.MALFORMED) from None
         match message:
             case Hello():
-                self._greeted(source, message, now)
+                self._greeted(source, message, now, known=known)
             case Welcome():
                 self._welcomed(source, message, now)
             case Offer():
@@ -260,10 +261,14 @@ class Handshakes:
                 return self._accepted(source, message, now, admit)
         return None
 
-    def _greeted(self, source: Address, hello: Hello, now: float) -> None:
+    def _greeted(self, source: Address, hello: Hello, now: float, *, known: bool) -> None:
         """Somebody knocks: answer, and keep nothing."""
         if hello.version != PROTOCOL_VERSION:
             raise Dropped(Drop.OTHER_VERSION)
+        if not self._layout.sync:
+            raise Dropped(Drop.NOT_SERVED)
+        if not self._layout.is_open and not known:
+            raise Dropped(Drop.NO_SEED)
         self._change_secret(now)
         cookie = self._cookie(self._secrets[0], source, hello.nonce)
         self._send(source, Welcome(hello.nonce, cookie))
@@ -443,7 +448,7 @@ class Handshakes:
         return any(offered.address == address for offered in self._offered.values())
 
     def _introduction(self, index: int) -> Introduction:
-        return Introduction(self._key.public, self.instance, index, self._broadcast_port)
+        return Introduction(self._key.public, self.instance, index, self._layout)
 
     def _ephemeral(self) -> X25519PrivateKey:
         return X25519PrivateKey.from_private_bytes(self._rng.randbytes(EPHEMERAL_BYTES))

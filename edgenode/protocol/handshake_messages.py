@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from edgenode.ledger.encoding import MalformedError, Reader, u8, u16, u32, u64
 from edgenode.ledger.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, MemberKey, verify
+from edgenode.protocol.layout import Layout
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 NONCE_BYTES = 16
 COOKIE_BYTES = 16
@@ -21,21 +22,21 @@ class Introduction:
     """Who a node is, as it says under its signature.
 
     `instance` is a random number of the running process: cards that were cloned share a key.
-    `index` is how datagrams name the session to it; `broadcast_port` is 0 without that socket.
+    `index` is how datagrams name the session to it; `layout` says which sockets it has.
     """
 
     member: bytes
     instance: int
     index: int
-    broadcast_port: int
+    layout: Layout
     signature: bytes = bytes(SIGNATURE_BYTES)
 
     def unsigned(self) -> bytes:
-        """46 bytes: all but the signature."""
-        return self.member + u64(self.instance) + u32(self.index) + u16(self.broadcast_port)
+        """63 bytes: all but the signature."""
+        return self.member + u64(self.instance) + u32(self.index) + self.layout.encode()
 
     def encode(self) -> bytes:
-        """110 bytes."""
+        """127 bytes."""
         return self.unsigned() + self.signature
 
     @classmethod
@@ -45,7 +46,7 @@ class Introduction:
             member=reader.take(PUBLIC_KEY_BYTES, "member key"),
             instance=reader.u64("instance"),
             index=reader.u32("index"),
-            broadcast_port=reader.u16("broadcast port"),
+            layout=Layout.read(reader),
             signature=reader.take(SIGNATURE_BYTES, "signature"),
         )
 
@@ -107,7 +108,7 @@ class Offer:
     introduction: Introduction
 
     def encode(self) -> bytes:
-        """174 bytes."""
+        """191 bytes."""
         return self.nonce + self.cookie + self.ephemeral + self.introduction.encode()
 
     @classmethod
@@ -135,7 +136,7 @@ class Accept:
     introduction: Introduction
 
     def encode(self) -> bytes:
-        """146 bytes."""
+        """163 bytes."""
         return u32(self.index) + self.ephemeral + self.introduction.encode()
 
     @classmethod

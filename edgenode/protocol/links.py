@@ -9,26 +9,37 @@ from dataclasses import dataclass, field
 from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol import wire
-from edgenode.protocol.book import AddressBook
+from edgenode.protocol.beacon import Beacons
+from edgenode.protocol.book import FIRST_RETRY, LONGEST_RETRY, AddressBook
 from edgenode.protocol.channel import Channel, index_of
 from edgenode.protocol.drops import Drop, Dropped
 from edgenode.protocol.gate import GATE_FORM, Gate
 from edgenode.protocol.handshake import UNCONFIRMED_TIME, Established, Handshakes
 from edgenode.protocol.handshake_messages import Introduction
 from edgenode.protocol.instant import Instant
+from edgenode.protocol.layout import SAME_HOST, Layout
 from edgenode.protocol.peer import Peer
-from edgenode.protocol.places import Comer, has_place, who_gives_way
+from edgenode.protocol.places import (
+    SOUGHT_PEERS,
+    Comer,
+    has_place,
+    who_gives_way,
+    who_is_too_many,
+)
 from edgenode.protocol.roles import Role
 from edgenode.protocol.wire import (
     ADDRESSES_LIMIT,
     BROADCAST_KINDS,
     DATAGRAM_LIMIT,
     IDS_LIMIT,
+    SERVED_KINDS,
     Address,
     Addresses,
     Datagram,
     GetAddresses,
+    Goodbye,
     Message,
+    Reason,
     Socket,
     Status,
     Tip,
@@ -53,6 +64,13 @@ ADDRESSES_INTERVAL = 30.0
 REKEY_AFTER = 600.0
 """Seconds after which the node that asked for a channel asks for a new one; the other does so after
 half as long again. Who takes a box learns what was said in that time, and nothing older."""
+
+SEEK_INTERVAL = 1.0
+"""Seconds between two looks for peers among addresses that were told, while there are too few."""
+
+EXPLORE_INTERVAL = 120.0
+"""Seconds between them while there are enough: who met by one session only, as two wards do that
+were started apart, gets others. One handshake in that time costs nothing."""
 
 KEY_LIFETIME = 1800.0
 """Seconds after which a channel is not used any more: a new one was asked for all the time."""
@@ -95,30 +113,36 @@ class Links:
         ward_key: bytes,
         key: MemberKey,
         seeds: Iterable[Address],
-        broadcast_port: int,
+        layout: Layout,
         local: Local,
         rng: random.Random,
         now: Instant,
     ) -> None:
-        """Start with no session; `broadcast_port` is 0 without a broadcast socket.
+        """Start with no session; there will be none but with seeds if the layout is not open.
 
         Raises:
             ValueError: the ward key has not 32 bytes.
         """
-        self._broadcast_port = broadcast_port
+        self.layout = layout
+        self._main = Socket.BROADCAST if not layout.sync else Socket.SYNC
+        """The socket for all but announcements."""
+        self._seeds_only = not layout.is_open
         self._local = local
         self._rng = rng
+        gate = Gate(ward_key, genesis_id, rng.randbytes)
         self._handshakes = Handshakes(
-            gate=Gate(ward_key, genesis_id, rng.randbytes),
+            gate=gate,
             genesis_id=genesis_id,
             key=key,
-            broadcast_port=broadcast_port,
+            layout=layout,
             rng=rng,
             now=now.monotonic,
         )
         self._numbers = itertools.count(1)
         self._channels: dict[int, tuple[Peer, Channel]] = {}
         self.instance = self._handshakes.instance
+        self.beacons = Beacons(gate, self.instance, now.monotonic)
+        self._seek_at = self._part_at = now.monotonic
         self.book = AddressBook(seeds, now.monotonic)
         self.peers: dict[int, Peer] = {}
         self.traffic = {socket: Traffic() for socket in Socket}
@@ -150,8 +174,11 @@ class Links:
             raise Dropped(Drop.SHUNNED)
         if not 0 < len(datagram) <= DATAGRAM_LIMIT:
             raise Dropped(Drop.UNSEALED)
+        if socket is Socket.DISCOVERY:
+            self._hear(self.beacons.open(source, datagram), now)
+            return None
         if datagram[0] == GATE_FORM:
-            if socket is Socket.BROADCAST:
+            if socket is not self._main:
                 raise Dropped(Drop.WRONG_SOCKET)
             made = self._handshakes.receive(
                 source,
@@ -165,23 +192,38 @@ class Links:
                 # The other side has the channel for good once something comes through it.
                 self._send_status(peer, now, made.channel)
             return None
-        peer, plaintext = self._open(source, datagram, now)
+        peer, plaintext = self._open(socket, source, datagram, now)
         try:
             message = wire.decode(plaintext)
         except MalformedError:
             raise Dropped(Drop.MALFORMED) from None
-        if socket is Socket.BROADCAST and type(message) not in BROADCAST_KINDS:
-            raise Dropped(Drop.WRONG_SOCKET)
+        if socket is not self._main:
+            if type(message) not in BROADCAST_KINDS:
+                raise Dropped(Drop.WRONG_SOCKET)
+            # It may be at another host than it was met at, or behind a router with another port.
+            peer.broadcast = source
+        elif not self.layout.sync and type(message) in SERVED_KINDS:
+            raise Dropped(Drop.NOT_SERVED)
         peer.heard = now.monotonic
         peer.datagrams_received += 1
         return self._handle(peer, message, now)
 
-    def _open(self, source: Address, datagram: bytes, now: Instant) -> tuple[Peer, bytes]:
+    def _hear(self, address: Address, now: Instant) -> None:
+        """A node on this LAN is there."""
+        if not self._seeds_only:
+            self.book.learn(address, now.monotonic)
+
+    def _open(
+        self, socket: Socket, source: Address, datagram: bytes, now: Instant
+    ) -> tuple[Peer, bytes]:
         """The plaintext of a session's datagram; the first one of a channel confirms that."""
         index = index_of(datagram)
         if (known := self._channels.get(index)) is not None:
             peer, channel = known
-            if source.host != peer.address.host:
+            hosts = {peer.address.host}
+            if socket is not self._main and peer.layout.broadcast is not None:
+                hosts.add(peer.layout.broadcast.host)
+            if source.host not in hosts:
                 raise Dropped(Drop.MOVED)
             plaintext = channel.open(datagram, now.monotonic)
             if channel.made > peer.sending.made:
@@ -206,8 +248,9 @@ class Links:
         return peer, plaintext
 
     def _is_known(self, source: Address, now: Instant) -> bool:
-        """Whether a session stands with this host, or it is a seed's."""
-        met = any(peer.address.host == source.host for peer in self.peers.values())
+        """Whether it is a seed's address, or there is a session with it: with its host, if open."""
+        known = {peer.address for peer in self.peers.values()}
+        met = source in known if self._seeds_only else source.host in {a.host for a in known}
         return met or self.book.is_seed(source, now.monotonic)
 
     def _admit(self, who: Introduction, source: Address, now: Instant, *, knocked: bool) -> None:
@@ -221,7 +264,7 @@ class Links:
             if source.host != peer.address.host and now.monotonic - peer.heard <= PROBE_AFTER:
                 # It is where it was. It has two addresses, or somebody passes a handshake on:
                 # that shows who made it, but not that the way there is good for all else.
-                self.book.postpone(source)
+                self.book.postpone(source, now.monotonic)
                 raise Dropped(Drop.MOVED)
             return
         self._make_place(self._comer(who, source, role, now, knocked=knocked), now, try_only=True)
@@ -233,19 +276,22 @@ class Links:
         return Comer(source, who.member, role, seed, knocked)
 
     def _make_place(self, comer: Comer, now: Instant, *, try_only: bool = False) -> None:
-        """Let a guest leave for this comer if that is needed; raises `Dropped` if it is in vain."""
-        is_seed = self.book.is_seed
-        seeds = [p.address for p in self.peers.values() if is_seed(p.address, now.monotonic)]
+        """Let another leave for this comer if need be; raises `Dropped` if nobody has to."""
+        seeds = self._seeds(now)
         # The node that was at this address gives its place up.
         others = [peer for peer in self.peers.values() if peer.address != comer.address]
         if has_place(comer, others, seeds):
             return
-        leaving = who_gives_way(comer, others, seeds)
-        remaining = [peer for peer in others if peer is not leaving]
-        if leaving is None or not has_place(comer, remaining, seeds):
+        leaving = who_gives_way(comer, others, seeds, now.monotonic)
+        if leaving is None:
             raise Dropped(Drop.TOO_MANY_PEERS)
         if not try_only:
-            self._leave(leaving)
+            self._part(leaving, Reason.CROWDED)
+
+    def _seeds(self, now: Instant) -> list[Address]:
+        """The seeds among the peers' addresses."""
+        addresses = (peer.address for peer in self.peers.values())
+        return [each for each in addresses if self.book.is_seed(each, now.monotonic)]
 
     def _establish(self, made: Established, now: Instant) -> Peer:
         """Take up a channel: of a session that stands, or of a new one."""
@@ -262,9 +308,11 @@ class Links:
                 instance=who.instance,
                 role=role,
                 address=source,
-                broadcast=None,
+                layout=who.layout,
+                broadcast=_announcements_to(source, who.layout),
                 tip=NOWHERE,
                 connected=now.unix,
+                since=now.monotonic,
                 heard=now.monotonic,
                 status_interval=STATUS_INTERVAL,
                 sending=channel,
@@ -279,11 +327,19 @@ class Links:
             peer.sending = channel
         self._retire_channels(peer, now)
         # A peer that moved to another address has proven that one now.
-        peer.address = source
-        peer.broadcast = Address(source.host, who.broadcast_port) if who.broadcast_port else None
+        if peer.address != source or peer.layout != who.layout:
+            peer.address, peer.layout = source, who.layout
+            peer.broadcast = _announcements_to(source, who.layout)
         peer.heard = now.monotonic
-        self.book.reached(source, now.monotonic)
+        if who.layout.sync:
+            self.book.reached(source, now.monotonic)
+            self._note_met(peer, now)
         return peer
+
+    def _note_met(self, peer: Peer, now: Instant) -> None:
+        """Remember where a member is, or was to this moment."""
+        if peer.role is Role.MEMBER and peer.layout.sync:
+            self.book.meet(peer.address, peer.member, now.monotonic)
 
     def _peer(self, who: Introduction) -> Peer | None:
         """The session with a running node."""
@@ -313,13 +369,20 @@ class Links:
     def _handle(self, peer: Peer, message: Message, now: Instant) -> tuple[Peer, Message] | None:
         match message:
             case GetAddresses():
-                others = [p.address for p in self.peers.values() if p is not peer]
+                others = [p.address for p in self.peers.values() if p is not peer and _is_told(p)]
                 self._rng.shuffle(others)
                 self.send(peer, Addresses(tuple(others[:ADDRESSES_LIMIT])))
                 return None
             case Addresses():
-                for address in message.addresses:
-                    self.book.learn(address, now.monotonic)
+                if not self._seeds_only:
+                    for address in message.addresses:
+                        self.book.learn(address, now.monotonic, peer.address.host)
+                return None
+            case Goodbye():
+                self._leave(peer)
+                stops = message.reason is Reason.STOPS
+                pause = FIRST_RETRY if stops else LONGEST_RETRY
+                self.book.postpone(peer.address, now.monotonic, pause)
                 return None
             case Status():
                 peer.status_received(message.sequence, message.echo, message.held, now.monotonic)
@@ -334,15 +397,44 @@ class Links:
     # Out
 
     def send(self, peer: Peer, message: Message, socket: Socket = Socket.SYNC) -> None:
-        """Send a message to a peer; what it cannot get on its broadcast socket goes to sync."""
+        """Send a message to a peer, from this node's socket of that kind or the only one."""
         address = peer.address
-        if socket is Socket.BROADCAST:
-            if self._broadcast_port and peer.broadcast:
-                address = peer.broadcast
-            else:
-                socket = Socket.SYNC
+        if socket is Socket.BROADCAST and peer.layout.sync:
+            assert peer.broadcast is not None, "only who listens is told"
+            address = peer.broadcast
+        else:
+            # To who has one socket all comes from where it has knocked: a router lets it through.
+            socket = self._main
         peer.datagrams_sent += 1
         self._post(socket, address, peer.sending.seal(wire.encode(message)))
+
+    def listeners(self) -> list[Peer]:
+        """The peers that announcements can be sent to; none without a broadcast socket here."""
+        if self.layout.broadcast is None:
+            return []
+        return [peer for peer in self.peers.values() if peer.broadcast is not None]
+
+    def introduce_broadcast(self, peer: Peer, message: Message) -> None:
+        """Show a new peer where this node's broadcast socket is, if it cannot tell by itself.
+
+        `message` is an announcement. A host that a node only names might be anybody's.
+        """
+        own, theirs = self.layout.broadcast, peer.layout.broadcast
+        if own is None or theirs is None or not self.layout.sync or own.host == SAME_HOST:
+            return
+        host = peer.address.host if theirs.host == SAME_HOST else theirs.host
+        peer.datagrams_sent += 1
+        sealed = peer.sending.seal(wire.encode(message))
+        self._post(Socket.BROADCAST, Address(host, theirs.port), sealed)
+
+    def say_goodbye(self) -> None:
+        """The node stops: let go of all peers, so that they need not wait for it."""
+        for peer in list(self.peers.values()):
+            self._part(peer, Reason.STOPS)
+
+    def _part(self, peer: Peer, reason: Reason) -> None:
+        self.send(peer, Goodbye(reason))
+        self._leave(peer)
 
     def blame(self, peer: Peer, now: Instant) -> None:
         """End the session of a peer that did what no honest node does, and shun it.
@@ -356,14 +448,17 @@ class Links:
             for other in [p for p in self.peers.values() if p.member == peer.member]:
                 self._leave(other)
 
-    def members_changed(self) -> list[Peer]:
+    def members_changed(self, now: Instant) -> list[Peer]:
         """The chain has moved; returns the peers whose session ended, for they were revoked."""
         ended = []
         for peer in list(self.peers.values()):
-            peer.role = self._local.role(peer.member)
+            before, peer.role = peer.role, self._local.role(peer.member)
             if peer.role is Role.REVOKED:
                 self._leave(peer)
+                self.book.forget_member(peer.member)
                 ended.append(peer)
+            elif peer.role is not before:
+                self._note_met(peer, now)
         return ended
 
     def tick(self, now: Instant) -> None:
@@ -371,6 +466,7 @@ class Links:
         self._handshakes.tick(now.monotonic)
         for peer in list(self.peers.values()):
             if now.monotonic - peer.heard > SILENCE_LIMIT:
+                self._note_met(peer, now)
                 self._leave(peer)
             elif now.monotonic >= peer.status_due:
                 self._retire_channels(peer, now)
@@ -381,16 +477,38 @@ class Links:
                 # A silent one may have started anew and not know this session: it knows a knock.
                 silent = now.monotonic - peer.heard > PROBE_AFTER
                 newest = all(c.made <= peer.sending.made for c in peer.channels)
-                if silent or (newest and now.monotonic >= _rekey_at(peer.sending)):
+                due = silent or (newest and now.monotonic >= _rekey_at(peer.sending))
+                if due and peer.layout.sync:
                     self._handshakes.knock(peer.address, now.monotonic)
-        for address in self.book.due(self._connected(), now.monotonic):
-            self._handshakes.knock(address, now.monotonic)
+        self._seek(now)
         self._post_handshakes()
+
+    def _seek(self, now: Instant) -> None:
+        """Knock where peers may be, and let one go where there are too many."""
+        missing = SOUGHT_PEERS - sum(peer.knocked for peer in self.peers.values())
+        sated, time_to_seek = missing <= 0, now.monotonic >= self._seek_at
+        # Not every door opens.
+        sought = max(1, 2 * missing) if time_to_seek else 0
+        connected = self._connected()
+        knocks = self.book.due(connected, now.monotonic, self._rng, sought=sought, sated=sated)
+        for address in knocks:
+            self._handshakes.knock(address, now.monotonic)
+        if time_to_seek and (knocks or sated):
+            interval = EXPLORE_INTERVAL * self._rng.uniform(0.75, 1.25) if sated else SEEK_INTERVAL
+            self._seek_at = now.monotonic + interval
+        elif not sated:
+            self._seek_at = min(self._seek_at, now.monotonic + SEEK_INTERVAL)
+        if now.monotonic >= self._part_at:
+            self._part_at = now.monotonic + SEEK_INTERVAL
+            many = who_is_too_many(self.peers.values(), self._seeds(now), now.monotonic, self._rng)
+            if many is not None:
+                self._part(many, Reason.CROWDED)
 
     def deadline(self) -> float | None:
         """When `tick` should be called at the latest, in the monotonic clock."""
         times = [min(p.status_due, p.heard + SILENCE_LIMIT) for p in self.peers.values()]
-        others = (self.book.next_due(self._connected()), self._handshakes.deadline())
+        next_knock = self.book.next_due(self._connected(), self._seek_at)
+        others = (next_knock, self._handshakes.deadline())
         return min([*times, *(time for time in others if time is not None)], default=None)
 
     def hasten_statuses(self, now: Instant) -> None:
@@ -407,8 +525,8 @@ class Links:
         status = Status(self._local.tip(), sequence, echo, held, tuple(waiting))
         peer.datagrams_sent += 1
         sealed = (channel or peer.sending).seal(wire.encode(status))
-        self._post(Socket.SYNC, peer.address, sealed)
-        if now.monotonic >= peer.addresses_due:
+        self._post(self._main, peer.address, sealed)
+        if now.monotonic >= peer.addresses_due and peer.layout.sync and not self._seeds_only:
             self.send(peer, GetAddresses())
             peer.addresses_due = now.monotonic + ADDRESSES_INTERVAL
         # Jitter keeps the statuses of many nodes from falling into step.
@@ -418,7 +536,7 @@ class Links:
     def _post_handshakes(self) -> None:
         outbox, self._handshakes.outbox = self._handshakes.outbox, []
         for address, data in outbox:
-            self._post(Socket.SYNC, address, data)
+            self._post(self._main, address, data)
 
     def _post(self, socket: Socket, address: Address, data: bytes) -> None:
         traffic = self.traffic[socket]
@@ -438,6 +556,21 @@ class Links:
 
 NOWHERE = Tip(bytes(32), 0, 0, 0)
 """The tip of a peer that has not said yet where it stands."""
+
+
+def _announcements_to(address: Address, layout: Layout) -> Address | None:
+    """Where announcements go to, to a peer at this address that has sent none itself."""
+    if layout.broadcast is None:
+        return None
+    if not layout.sync:
+        return address  # all comes from its only socket, and goes there
+    at_host = layout.broadcast.host in (SAME_HOST, address.host)
+    return Address(address.host, layout.broadcast.port) if at_host else None
+
+
+def _is_told(peer: Peer) -> bool:
+    """Whether others are told where this peer is; a link-local address says it to none of them."""
+    return peer.layout.sync and peer.layout.is_open and "%" not in peer.address.host
 
 
 def _rekey_at(channel: Channel) -> float:

@@ -26,6 +26,7 @@ from edgenode.protocol.catch_up import CatchUp
 from edgenode.protocol.events import Event, HeadMoved, PeerBlamed, PeerRevoked, PoolChanged, Refused
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.joining import Joining
+from edgenode.protocol.layout import Layout
 from edgenode.protocol.links import Links, Local
 from edgenode.protocol.peer import Peer
 from edgenode.protocol.pulls import Completed, Pulls, Request
@@ -84,7 +85,7 @@ class Node:
         ward_key: bytes,
         key: MemberKey,
         seeds: Iterable[Address],
-        broadcast_port: int,
+        layout: Layout,
         rng: random.Random,
         now: Instant,
         voter: Voter | None = None,
@@ -114,7 +115,7 @@ class Node:
             ward_key=ward_key,
             key=key,
             seeds=seeds,
-            broadcast_port=broadcast_port,
+            layout=layout,
             local=Local(self._tip, self.mempool.ids, self._roles.of),
             rng=rng,
             now=now,
@@ -278,7 +279,7 @@ class Node:
     @property
     def syncing(self) -> bool:
         """Whether some peer is more than a block ahead."""
-        return self._catch_up.syncing(self.links.peers.values())
+        return self._catch_up.syncing(self._servers())
 
     # Messages
 
@@ -310,8 +311,9 @@ class Node:
                 self._take_new_block(peer, message, now)
 
     def _take_status(self, peer: Peer, status: Status, now: Instant) -> None:
-        for transaction_id in status.waiting:
-            self._relay.vouched(transaction_id, peer.session)
+        if peer.layout.sync:
+            for transaction_id in status.waiting:
+                self._relay.vouched(transaction_id, peer.session)
         unknown = tuple(i for i in status.waiting if not self._relay.knows(i))
         if unknown:
             self.links.send(peer, GetTransactions(unknown))
@@ -343,7 +345,8 @@ class Node:
 
     def _take_transaction(self, peer: Peer, message: NewTransaction, now: Instant) -> None:
         try:
-            accepted = self._relay.offered(message.raw, peer.session)
+            source = peer.session if peer.layout.sync else None
+            accepted = self._relay.offered(message.raw, source)
         except Rejected as rejected:
             self._refuse("transaction", rejected, peer)
             if rejected.rule not in relay.NOT_THE_PEERS_FAULT:
@@ -449,12 +452,12 @@ class Node:
                 self.chain.let_go()
         if moved:
             self._roles.follow()
-            self._events += [PeerRevoked(peer) for peer in self.links.members_changed()]
+            self._events += [PeerRevoked(peer) for peer in self.links.members_changed(now)]
             self._note_peers(now)
 
     def _endorse(self, now: Instant) -> None:
         """Endorse a checkpoint, if one is due; not on the way to a head that others have."""
-        if self._voter is None or self._catch_up.goes_on(self.links.peers.values()):
+        if self._voter is None or self._catch_up.goes_on(self._servers()):
             return
         endorsement = self._voter.endorse(self.chain.state, self.chain.tree.get)
         if endorsement is None:
@@ -470,20 +473,24 @@ class Node:
         self._events.append(HeadMoved(change))
         self._head_seen = now.monotonic
         announcement = NewBlock(change.new.header, self._tip())
-        for peer in self._some_peers():
+        for peer in self._some_listeners():
             if peer.tip.rank < self.chain.state.rank:
                 self.links.send(peer, announcement, Socket.BROADCAST)
         self.links.hasten_statuses(now)
 
     def _announce(self, transaction: Transaction, source: Peer | None) -> None:
         message = NewTransaction(transaction.encode())
-        for peer in self._some_peers():
+        for peer in self._some_listeners():
             if peer is not source:
                 self.links.send(peer, message, Socket.BROADCAST)
 
-    def _some_peers(self) -> list[Peer]:
-        peers = list(self.links.peers.values())
+    def _some_listeners(self) -> list[Peer]:
+        peers = self.links.listeners()
         return peers if len(peers) <= RELAY_DEGREE else self._rng.sample(peers, RELAY_DEGREE)
+
+    def _servers(self) -> list[Peer]:
+        """The peers that can be asked for what they have."""
+        return [peer for peer in self.links.peers.values() if peer.layout.sync]
 
     def _pool_changed(self, now: Instant) -> None:
         self._events.append(PoolChanged())
@@ -497,9 +504,9 @@ class Node:
     def _want(self, now: Instant) -> None:
         if self._held_until is not None:
             return
-        wanted = self._joining.want(self.links.peers.values(), now.monotonic)
+        wanted = self._joining.want(self._servers(), now.monotonic)
         if wanted is None or self._joining.leaves_room(now.monotonic):
-            wanted = (wanted or set()) | self._catch_up.want(self.links.peers.values())
+            wanted = (wanted or set()) | self._catch_up.want(self._servers())
         for offer in self._relay.offers.values():
             update = offer.update
             length = update.payload_length
@@ -518,7 +525,7 @@ class Node:
             self._want(now)
 
     def _ask(self, now: Instant) -> None:
-        for peer, request in self._catch_up.ask_headers(self.links.peers.values(), now):
+        for peer, request in self._catch_up.ask_headers(self._servers(), now):
             self.links.send(peer, request)
         self._pull(self._pulls.pump(now.monotonic))
 
@@ -528,7 +535,11 @@ class Node:
 
     def _note_peers(self, now: Instant) -> None:
         for peer in self.links.joined:
-            self._pulls.add_peer(peer.session, peer.flow)
+            if peer.layout.sync:
+                self._pulls.add_peer(peer.session, peer.flow)
+            head = self.chain.head
+            if head.height:
+                self.links.introduce_broadcast(peer, NewBlock(head.header, self._tip()))
         for peer in self.links.left:
             self._pulls.drop_peer(peer.session)
             self._serving.forget(peer.session)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from edgenode.protocol.channel import Channel
 from edgenode.protocol.flow import Flow
+from edgenode.protocol.layout import Layout
 from edgenode.protocol.roles import Role
 from edgenode.protocol.wire import Address, Tip
 
@@ -14,11 +15,13 @@ REMEMBERED_STATUSES = 16
 
 @dataclass(slots=True)
 class Peer:
-    """One session. Times are in the monotonic clock's seconds, `connected` in Unix seconds.
+    """One session. Times are in the monotonic clock's seconds.
 
-    `session` is this node's number for it, `member` and `instance` say who it is, `broadcast` is
-    None for a peer that has no broadcast socket. `sending` is that of its channels through which
-    this node sends: the newest one through which something came.
+    It began at `since`, which is `connected` in Unix seconds.
+    `session` is this node's number for it, `member` and `instance` say who it is, `layout` which
+    sockets it has. `broadcast` is where announcements go to: None for a peer that takes none, or
+    named another host and sent nothing from there. `sending` is that of its channels through
+    which this node sends: the newest one through which something came.
     """
 
     session: int
@@ -26,9 +29,11 @@ class Peer:
     instance: int
     role: Role
     address: Address
+    layout: Layout
     broadcast: Address | None
     tip: Tip
     connected: float
+    since: float
     heard: float
     status_interval: float
     sending: Channel

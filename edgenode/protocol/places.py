@@ -1,5 +1,6 @@
 """Who may have a session: places for seeds, for members, and for whom this node knocked at."""
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,6 +28,20 @@ many of them as it likes."""
 
 MEMBER_SESSIONS = 4
 """Of one member: a box that started anew somewhere else, cards that were cloned."""
+
+
+SOUGHT_PEERS = 8
+"""Sessions that a node seeks to have at addresses it has knocked at, whoever comes unasked. As many
+come, so that a ward of 16 is one where all know all; of 10,000 nodes the farthest are four steps
+apart, and should a third of them fail at once none is alone."""
+
+CROWD = 24
+"""Sessions beyond which it lets go of some, one a second: half as many again as it gets so. Each
+costs a status in eight seconds."""
+
+PLACE_TIME = 60.0
+"""Seconds that a session stands at least before its place goes to another: long enough to learn
+addresses from it. A seed of a large ward is everybody's first door."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +72,40 @@ def has_place(comer: Comer, peers: Iterable[Peer], seeds: Iterable[Address]) -> 
     return len(peers) < PEERS_LIMIT and (comer.seed or all(n < limit for n, limit in taken))
 
 
-def who_gives_way(comer: Comer, peers: Iterable[Peer], seeds: Iterable[Address]) -> Peer | None:
-    """The guest that leaves its place to a member for whom there is none; None if nobody does.
+def who_gives_way(
+    comer: Comer, peers: Iterable[Peer], seeds: Iterable[Address], now: float
+) -> Peer | None:
+    """Who leaves its place to a comer for whom there is none; None if nobody does.
 
-    It is the one that came last.
+    To a member, the guest that came last. Else, of those who came unasked, no seeds, and no
+    members where a guest comes, the one that came first, once it has had its time.
     """
-    if comer.role is not Role.MEMBER:
+    peers, seeds = list(peers), set(seeds)
+    others = [peer for peer in peers if peer.address not in seeds]
+    guests = [peer for peer in others if peer.role is not Role.MEMBER]
+    stood = [p for p in others if not p.knocked and now - p.since > PLACE_TIME]
+    if comer.role is Role.MEMBER:
+        leaving = guests[::-1] + stood
+    else:
+        leaving = [peer for peer in stood if peer in guests]
+    for peer in leaving:
+        if has_place(comer, [p for p in peers if p is not peer], seeds):
+            return peer
+    return None
+
+
+def who_is_too_many(
+    peers: Iterable[Peer], seeds: Iterable[Address], now: float, rng: random.Random
+) -> Peer | None:
+    """Who is let go of because there are more peers than a node needs; None if there are not.
+
+    Of those whose addresses this node has chosen itself, and of seeds, as many as it seeks stay.
+    """
+    peers, seeds = list(peers), set(seeds)
+    if len(peers) <= CROWD:
         return None
-    seeds = set(seeds)
-    guests = [p for p in peers if p.role is not Role.MEMBER and p.address not in seeds]
-    return guests[-1] if guests else None
+    stood = [p for p in peers if p.address not in seeds and now - p.since > PLACE_TIME]
+    unasked = [peer for peer in stood if not peer.knocked]
+    if sum(peer.knocked for peer in peers) > SOUGHT_PEERS or not unasked:
+        unasked = [peer for peer in stood if peer.knocked]
+    return rng.choice(unasked) if unasked else None

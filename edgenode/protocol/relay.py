@@ -102,10 +102,11 @@ class Relay:
             or transaction_id in self.offers
         )
 
-    def offered(self, raw: bytes, session: int) -> Transaction | None:
+    def offered(self, raw: bytes, session: int | None) -> Transaction | None:
         """A peer sent a transaction; returns it if it now waits in the mempool.
 
-        An update whose payload is missing is noted in `offers`.
+        An update whose payload is missing is noted in `offers`, if this peer can be asked for it:
+        if it has a `session`.
 
         Raises:
             MalformedError: it does not parse, or is a coinbase.
@@ -115,7 +116,8 @@ class Relay:
         if isinstance(transaction, Coinbase):
             raise MalformedError("a coinbase outside a block")
         if transaction.id in self.offers:
-            self.offers[transaction.id].sources.add(session)
+            if session is not None:
+                self.offers[transaction.id].sources.add(session)
             return None
         if self.knows(transaction.id):
             return None
@@ -133,7 +135,7 @@ class Relay:
             raise
         return transaction
 
-    def _offered_update(self, update: Update, session: int) -> Update | None:
+    def _offered_update(self, update: Update, session: int | None) -> Update | None:
         self._mempool.check(update, self._chain.state)
         payload = self._chain.payload(update.payload)
         if payload is not None:
@@ -141,7 +143,7 @@ class Relay:
             return update
         if any(offer.update.once == update.once for offer in self.offers.values()):
             return None  # only one of them can ever count; the other is asked for again if it must
-        if len(self.offers) < OFFERED_LIMIT:
+        if session is not None and len(self.offers) < OFFERED_LIMIT:
             self.offers[update.id] = Offer(update, {session})
         return None
 

@@ -66,15 +66,19 @@ class Address(NamedTuple):
 
 
 class Socket(IntEnum):
-    """The two sockets of a node (paper, section on the peer-to-peer network)."""
+    """The two sockets of a node (paper, section on the peer-to-peer network), and a third.
+
+    On `DISCOVERY` a node hears the beacons of others on its LAN.
+    """
 
     SYNC = 0
     BROADCAST = 1
+    DISCOVERY = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """Bytes to send from one of this node's sockets to the same kind of socket at `address`."""
+    """Bytes to send from one of this node's sockets to `address`."""
 
     socket: Socket
     address: Address
@@ -193,7 +197,7 @@ class Addresses:
     def encode(self) -> bytes:
         """18 bytes each: IPv6 (IPv4 mapped into it) and port."""
         return u8(len(self.addresses)) + b"".join(
-            _ip(address.host).packed + u16(address.port) for address in self.addresses
+            pack_ip(address.host) + u16(address.port) for address in self.addresses
         )
 
     @classmethod
@@ -202,8 +206,8 @@ class Addresses:
         count = _bounded(reader.u8("number of addresses"), ADDRESSES_LIMIT, "addresses")
         addresses = []
         for _ in range(count):
-            ip = ipaddress.IPv6Address(reader.take(16, "address"))
-            addresses.append(Address(str(ip.ipv4_mapped or ip), reader.u16("port")))
+            host = read_ip(reader.take(16, "address"))
+            addresses.append(Address(host, reader.u16("port")))
         return cls(tuple(addresses))
 
 
@@ -395,6 +399,34 @@ class NewTransaction:
         return cls(reader.take(reader.remaining, "transaction"))
 
 
+class Reason(IntEnum):
+    """Why a session ends."""
+
+    STOPS = 1
+    """The sender stops."""
+    CROWDED = 2
+    """The sender has no place for it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """Ends the session."""
+
+    reason: Reason
+
+    def encode(self) -> bytes:
+        """One byte."""
+        return u8(self.reason)
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Goodbye":
+        """Inverse of `encode`; raises MalformedError."""
+        number = reader.u8("reason")
+        if number not in list(Reason):
+            raise MalformedError(f"reason {number} is unknown")
+        return cls(Reason(number))
+
+
 @dataclass(frozen=True, slots=True)
 class NewBlock:
     """The header of the sender's new head; the block is pulled through the sync socket."""
@@ -426,6 +458,7 @@ Message = (
     | NewTransaction
     | NewBlock
     | Holdings
+    | Goodbye
 )
 
 _KINDS: dict[int, type[Message]] = {
@@ -441,11 +474,15 @@ _KINDS: dict[int, type[Message]] = {
     10: NewTransaction,
     11: NewBlock,
     12: Holdings,
+    13: Goodbye,
 }
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 
 BROADCAST_KINDS: frozenset[type[Message]] = frozenset({NewTransaction, NewBlock})
 """What travels on the broadcast socket; everything may travel on the sync socket."""
+
+SERVED_KINDS: frozenset[type[Message]] = frozenset({GetAddresses, GetHeaders, GetChunks})
+"""What a node without a sync socket is not asked."""
 
 
 def encode(message: Message) -> bytes:
@@ -504,6 +541,13 @@ def _read_object(reader: Reader) -> tuple[ObjectKind, bytes]:
     return ObjectKind(number), reader.take(32, "object id")
 
 
-def _ip(host: str) -> ipaddress.IPv6Address:
+def pack_ip(host: str) -> bytes:
+    """16 bytes of an address, IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2), without a zone."""
     ip = ipaddress.ip_address(host)
-    return ip if ip.version == 6 else ipaddress.IPv6Address(f"::ffff:{ip}")
+    return ip.packed if ip.version == 6 else bytes(10) + b"\xff\xff" + ip.packed
+
+
+def read_ip(packed: bytes) -> str:
+    """Inverse of `pack_ip`."""
+    ip = ipaddress.IPv6Address(packed)
+    return str(ip.ipv4_mapped or ip)

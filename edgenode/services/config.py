@@ -47,6 +47,8 @@ TABLES: dict[str, tuple[str, ...]] = {
         "sync",
         "broadcast",
         "seeds",
+        "peers",
+        "discovery",
         "ward_key",
         "member_key",
         "keep",
@@ -163,7 +165,7 @@ def load(path: Path) -> NodeSettings:
             clock=node.text("clock", Policy.ANY),
         )
     )
-    return NodeSettings(
+    settings = NodeSettings(
         path=path,
         tables=file.tables,
         name=name,
@@ -174,6 +176,14 @@ def load(path: Path) -> NodeSettings:
         collector=_collector(file, samples),
         trainer=_trainer(file, samples),
     )
+    if settings.trainer is not None and settings.gossip.sync is None:
+        raise file.error(
+            "gossip",
+            "sync",
+            'is "off", so other boxes could not fetch what this one learns; switch it on, or leave '
+            "[trainer] out",
+        )
+    return settings
 
 
 def start(service: str, argv: Sequence[str] | None = None) -> NodeSettings:
@@ -219,9 +229,11 @@ def _gossip(file: TomlFile, node: GossipSettings) -> GossipSettings:
     return table.build(
         lambda: replace(
             node,
-            sync=table.address("sync", node.sync),
-            broadcast=table.address("broadcast", node.broadcast),
+            sync=table.address_or_off("sync", node.sync),
+            broadcast=table.address_or_off("broadcast", node.broadcast),
             seeds=table.addresses("seeds"),
+            peers=table.text("peers", node.peers),
+            discovery=table.boolean("discovery", default=node.discovery),
             ward_key=table.path("ward_key", str(node.ward_key)),
             member_key=table.path("member_key", str(node.member_key)),
             keep=table.text("keep", node.keep),

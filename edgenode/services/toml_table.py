@@ -167,6 +167,11 @@ class Table:
         """A number, or None where it is missing."""
         return self.number(key, 0.0) if key in self._values else None
 
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        value: bool = self._value(key, bool, "true or false", default)
+        return value
+
     def path(self, key: str, default: str) -> Path:
         """A path; a relative one begins at the file's directory."""
         text = self.text(key, default)
@@ -181,6 +186,12 @@ class Table:
     def optional_address(self, key: str) -> Address | None:
         """The same, or None where it is missing."""
         return self._address(key, self.text(key)) if key in self._values else None
+
+    def address_or_off(self, key: str, default: Address | None) -> Address | None:
+        """The same, or None where it is "off"."""
+        if self._values.get(key) == "off":
+            return None
+        return self.optional_address(key) or default
 
     def addresses(self, key: str) -> tuple[Address, ...]:
         """An array of them, empty where it is missing."""

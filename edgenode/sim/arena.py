@@ -149,7 +149,7 @@ class DishonestNode(ArenaNode):
 
     def say(self, transaction: Transaction, share: float = 1.0) -> None:
         """Send a transaction to some of the peers, whatever is thought of it here."""
-        for peer in list(self.links.peers.values()):
+        for peer in self.links.listeners():
             if self._rng.random() < share:
                 self.links.send(peer, NewTransaction(transaction.encode()), Socket.BROADCAST)
 
@@ -160,7 +160,7 @@ class DishonestNode(ArenaNode):
 
     def announce(self, header: Header, tip: Tip) -> None:
         """Announce a header, whether there is a block to it or not."""
-        for peer in list(self.links.peers.values()):
+        for peer in self.links.listeners():
             self.links.send(peer, NewBlock(header, tip), Socket.BROADCAST)
 
 

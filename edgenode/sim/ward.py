@@ -22,6 +22,7 @@ from edgenode.ledger.transaction import EXTRANONCE_BYTES, Update
 from edgenode.ledger.vows import Voter
 from edgenode.protocol.events import Event, HeadMoved
 from edgenode.protocol.instant import Instant
+from edgenode.protocol.layout import SAME_HOST, Layout
 from edgenode.protocol.node import Node
 from edgenode.protocol.wire import Address, Datagram, Socket
 from edgenode.storage.chain import SqliteChainStore
@@ -29,6 +30,7 @@ from edgenode.storage.chain import SqliteChainStore
 START = 1_700_000_000
 WARD_KEY = bytes(range(32))
 SYNC_PORT, BROADCAST_PORT = 7070, 7071
+PORTS = {Socket.SYNC: SYNC_PORT, Socket.BROADCAST: BROADCAST_PORT}
 EASY_TARGET = 0x21FFFFFF
 """Any hash meets it: the simulator draws the time of each block instead of searching."""
 
@@ -120,8 +122,8 @@ class Ward:
             store=box.store,
             ward_key=WARD_KEY,
             key=box.key,
-            seeds=[Address(other.host, SYNC_PORT) for other in self._seeds(box)],
-            broadcast_port=BROADCAST_PORT,
+            seeds=[self._address(other) for other in self._seeds(box)],
+            layout=self._layout(box),
             rng=random.Random(self._rng.getrandbits(64)),
             now=self.instant_of(box),
             voter=Voter(self.genesis, box.key, box.store),
@@ -216,6 +218,14 @@ class Ward:
         """What a box keeps of its chain."""
         return self.conditions.retention
 
+    def _layout(self, box: Box) -> Layout:  # noqa: ARG002
+        """Which sockets a box has."""
+        return Layout(broadcast=Address(SAME_HOST, BROADCAST_PORT))
+
+    def _address(self, box: Box) -> Address:
+        """Where a box speaks from."""
+        return Address(box.host, SYNC_PORT if self._layout(box).sync else BROADCAST_PORT)
+
     def _seeds(self, box: Box) -> list[Box]:
         """Whose address a box is given."""
         return self.boxes[:1] if box.index else []
@@ -279,7 +289,7 @@ class Ward:
         receiver = self._by_host[datagram.address.host]
         if not self._reaches(sender, receiver):
             return
-        port = SYNC_PORT if datagram.socket is Socket.SYNC else BROADCAST_PORT
+        source = Address(sender.host, PORTS[datagram.socket])
         copies = 1 + (self._rng.random() < self.conditions.duplication)
         for _ in range(copies):
             if self._rng.random() < self.conditions.loss:
@@ -287,12 +297,13 @@ class Ward:
             self._later(
                 receiver,
                 self._rng.uniform(*self.conditions.delay),
-                lambda node: self._deliver(receiver, node, datagram, Address(sender.host, port)),
+                lambda node: self._deliver(receiver, node, datagram, source),
             )
 
     def _deliver(self, box: Box, node: Node, datagram: Datagram, source: Address) -> None:
         self.delivered += 1
-        node.receive(datagram.socket, source, datagram.data, self.instant_of(box))
+        socket = Socket.SYNC if datagram.address.port == SYNC_PORT else Socket.BROADCAST
+        node.receive(socket, source, datagram.data, self.instant_of(box))
 
     def _schedule_block(self, box: Box) -> None:
         mean = self.conditions.spacing * len(self.boxes) / box.hash_rate

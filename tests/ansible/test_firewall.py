@@ -1,13 +1,11 @@
 """The firewall's rules, in network namespaces of their own."""
 
-import ctypes
 import json
 import os
 import socket
 import subprocess
 import threading
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -15,15 +13,15 @@ from hypothesis.strategies import lists
 
 from edgenode.appliance.box_settings import BoxSettings
 from edgenode.appliance.rendering import FIREWALL, render
+from edgenode.gossip import lan
 from tests.ansible.programs import HERE, run_playbook
 from tests.appliance.boxes import networks
 from tests.conftest import require_root, require_tool
+from tests.namespaces import inside
 
 WATCHER, STRANGER, BOX = "10.78.0.2", "10.78.0.3", "10.78.0.1"
 PATIENCE = 2
 """Seconds that a packet is waited for which the firewall should drop: some thousand round trips."""
-
-_CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
 @pytest.fixture(scope="module")
@@ -104,25 +102,6 @@ def test_nft_refuses_what_is_no_address(rules):
     assert check(rules(hardening_metrics_from=["10.0.0.300"])).returncode != 0
 
 
-@contextmanager
-def inside(namespace):
-    """This thread works in a network namespace while the block lasts."""
-    spaces = Path("/proc/thread-self/ns/net"), Path(f"/run/netns/{namespace}")
-    with spaces[0].open() as own, spaces[1].open() as other:
-        _enter(other)
-        try:
-            yield
-        finally:
-            _enter(own)
-
-
-def _enter(namespace):
-    # os.setns is of Python 3.12.
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "setns")
-
-
 @pytest.fixture
 def network():
     """A box with one neighbour, who has two addresses."""
@@ -179,6 +158,26 @@ def arrives(network, source, port):
             return False
 
 
+def beacon_arrives(network, file, group):
+    """Whether a beacon of the neighbour's reaches the box through these rules."""
+    load(network, file)
+    box, neighbour = network
+    with inside(box):
+        udp = lan._bound(socket.AF_INET6 if ":" in group else socket.AF_INET, group)
+        udp.settimeout(PATIENCE)
+        number = socket.if_nametoindex("eth0")
+        lan._join(udp, udp.family, number)
+    with udp, inside(neighbour):
+        for interface in lan._interfaces("::"):
+            # An address of the link is usable once nobody else was found to have it.
+            with suppress(OSError):
+                lan._send_from(interface, b"beacon")
+        try:
+            return udp.recv(16) == b"beacon"
+        except TimeoutError:
+            return False
+
+
 def load(network, file):
     subprocess.run(["ip", "netns", "exec", network[0], "nft", "--file", file], check=True)
 
@@ -189,6 +188,11 @@ def test_only_what_a_box_offers_is_reached(rules, network):
     assert tcp == {22: True, 80: False, 9090: False, 9464: True}
     udp = {port: arrives(network, STRANGER, port) for port in (53, 7069, 7070, 7071, 7072)}
     assert udp == {53: False, 7069: False, 7070: True, 7071: True, 7072: False}
+
+
+@pytest.mark.parametrize("group", [lan.GROUP_V4, lan.GROUP_V6])
+def test_beacons_get_through(rules, network, group):
+    assert any(beacon_arrives(network, rules(), group) for _ in range(5))
 
 
 def test_metrics_are_for_those_on_the_list_and_ssh_for_all_without_one(rules, network):

@@ -13,10 +13,12 @@ from Crypto.Protocol.DH import import_x25519_private_key, import_x25519_public_k
 from edgenode.ledger.header import Header
 from edgenode.ledger.keys import verify
 from edgenode.protocol import catch_up, handshake_messages, relay, wire
+from edgenode.protocol.beacon import Beacon
 from edgenode.protocol.channel import Channel
 from edgenode.protocol.drops import Drop
 from edgenode.protocol.gate import Gate
 from edgenode.protocol.handshake_messages import Accept, Hello, Introduction, Offer, Welcome
+from edgenode.protocol.layout import Layout
 from edgenode.protocol.wire import (
     Absent,
     Address,
@@ -26,6 +28,7 @@ from edgenode.protocol.wire import (
     GetChunks,
     GetHeaders,
     GetTransactions,
+    Goodbye,
     Headers,
     Holding,
     Holdings,
@@ -33,6 +36,7 @@ from edgenode.protocol.wire import (
     NewBlock,
     NewTransaction,
     ObjectKind,
+    Reason,
     Status,
     Tip,
 )
@@ -52,10 +56,11 @@ def le(number: int, length: int) -> bytes:
     return number.to_bytes(length, "little")
 
 
-WHO = Introduction(OTHER, 77, 88, 7071, bytes(range(64)))
+LAYOUT = Layout(True, Address("10.0.0.7", 7071))
+WHO = Introduction(OTHER, 77, 88, LAYOUT, bytes(range(64)))
 HANDSHAKE = {1: Hello, 2: Welcome, 3: Offer, 4: Accept}
 
-Part = Message | Tip | Introduction | Welcome | Offer | Accept
+Part = Beacon | Message | Tip | Introduction | Welcome | Offer | Accept
 
 CASES: dict[str, tuple[Part, int, dict[str, bytes]]] = {
     "Tip": (TIP, 0, {"head": HEAD, "height": le(0x01020304, 4), "work": le(0x0506, 32),
@@ -63,13 +68,14 @@ CASES: dict[str, tuple[Part, int, dict[str, bytes]]] = {
     "Hello and Welcome": (
         Welcome(OTHER[:16], HEAD[:16]),
         0,
-        {"version": le(3, 2), "nonce": OTHER[:16], "cookie": HEAD[:16]},
+        {"version": le(4, 2), "nonce": OTHER[:16], "cookie": HEAD[:16]},
     ),
     "Introduction": (
         WHO,
         0,
-        {"member": OTHER, "instance": le(77, 8), "index": le(88, 4), "broadcast port": le(7071, 2),
-         "signature": bytes(range(64))},
+        {"member": OTHER, "instance": le(77, 8), "index": le(88, 4), "sync": le(1, 1),
+         "broadcast host": bytes(10) + b"\xff\xff" + bytes([10, 0, 0, 7]),
+         "broadcast port": le(7071, 2), "signature": bytes(range(64))},
     ),
     "Offer": (
         Offer(OTHER[:16], HEAD[:16], HEAD, WHO),
@@ -112,6 +118,13 @@ CASES: dict[str, tuple[Part, int, dict[str, bytes]]] = {
     "GetTransactions": (
         GetTransactions((bytes(20), HEAD[:20])), 1, {"count": le(2, 1), "id": HEAD[:20]}
     ),
+    "Discovery": (
+        Beacon(77, Address("10.0.0.7", 7070)),
+        0,
+        {"number": le(5, 1), "version": le(4, 2), "instance": le(77, 8),
+         "address": bytes(10) + b"\xff\xff" + bytes([10, 0, 0, 7]), "port": le(7070, 2)},
+    ),
+    "Goodbye": (Goodbye(Reason.CROWDED), 0, {"reason": le(2, 1)}),
     "NewTransaction": (NewTransaction(b"raw"), 0, {"transaction": b"raw"}),
     "NewBlock": (
         NewBlock(HEADERS[0], TIP), 0, {"header": HEADERS[0].encode(), "tip": TIP.encode()}
@@ -166,8 +179,8 @@ def test_every_handshake_message_has_its_number():
     section = TEXT[TEXT.index("Each message begins with its number") :].split("\n\n")[0]
     for number, kind in HANDSHAKE.items():
         assert f"`{kind.__name__}` {number}" in section
-    assert fixed_length(fields(table_under(TEXT, "Offer"))) == 174
-    assert fixed_length(fields(table_under(TEXT, "Accept"))) == 146
+    assert fixed_length(fields(table_under(TEXT, "Offer"))) == 191
+    assert fixed_length(fields(table_under(TEXT, "Accept"))) == 163
 
 
 def hkdf(secret: bytes, salt: bytes, info: bytes, length: int = 32) -> bytes:
@@ -221,13 +234,13 @@ def test_the_keys_of_a_channel_are_those_that_the_document_derives():
     record = recorded()
     a, b = record.a, record.b
     offer, accept = a.says(record.offer), a.says(record.acceptance)
-    version = le(3, 2)
+    version = le(4, 2)
     for message, context in (
         (offer, b"edgenode offer" + version + GENESIS + offer.encode()[:64]),
         (accept, b"edgenode accept" + version + GENESIS + offer.encode() + accept.ephemeral),
     ):
         who = message.introduction.encode()
-        assert verify(who[:32], context + who[:46], who[46:])
+        assert verify(who[:32], context + who[:63], who[63:])
     ward = hkdf(bytes(32), GENESIS, b"edgenode ward")
     said = hashlib.sha256(offer.encode() + accept.encode()).digest()
     shared = key_agreement(

@@ -18,9 +18,9 @@ async def sockets():
 
     def make(host="127.0.0.1", port=0):
         heard = []
-        made.append(UdpSocket("sync", (host, port), heard.append))
+        made.append(UdpSocket("sync", udp.bound("sync", (host, port)), heard.append))
         made[-1].heard = heard
-        made[-1].address = Address(*made[-1]._socket.getsockname()[:2])
+        made[-1].address = Address(*made[-1].socket.getsockname()[:2])
         return made[-1]
 
     yield make
@@ -45,7 +45,7 @@ async def test_datagrams_come_in_order_with_where_they_come_from(sockets):
 
 async def test_what_the_kernel_does_not_take_at_once_waits_and_goes_in_order(sockets):
     one, other = sockets(), sockets()
-    kernel = one._socket
+    kernel = one.socket
 
     class Full:
         """A socket whose buffer is full nine times in ten."""
@@ -61,19 +61,19 @@ async def test_what_the_kernel_does_not_take_at_once_waits_and_goes_in_order(soc
         def __getattr__(self, name):
             return getattr(kernel, name)
 
-    one._socket = Full()
+    one.socket = Full()
     for n in range(50):
         one.send(bytes([n]), other.address)
     await until(lambda: len(datagrams(other)) == 50, "the datagrams")
     assert datagrams(other) == [bytes([n]) for n in range(50)]
     assert one._queued == 0
-    one._socket = kernel
+    one.socket = kernel
 
 
 async def test_no_more_waits_than_the_bound(sockets, monkeypatch):
     monkeypatch.setattr(udp, "QUEUE_BYTES", 5000)
     one, other = sockets(), sockets()
-    kernel = one._socket
+    kernel = one.socket
 
     class Full:
         def sendto(self, data, to):
@@ -82,11 +82,11 @@ async def test_no_more_waits_than_the_bound(sockets, monkeypatch):
         def __getattr__(self, name):
             return getattr(kernel, name)
 
-    one._socket = Full()
+    one.socket = Full()
     for _ in range(100):
         one.send(bytes(1000), other.address)
     assert one._queued == 5000
-    one._socket = kernel
+    one.socket = kernel
     await until(lambda: len(datagrams(other)) == 5, "the datagrams")
 
 

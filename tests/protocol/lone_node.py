@@ -4,6 +4,7 @@ import random
 
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol.instant import Instant
+from edgenode.protocol.layout import Layout
 from edgenode.protocol.node import Node
 from tests.ledger.builder import NOW
 
@@ -16,7 +17,7 @@ def lone_node(chain, store, voter=None):
         ward_key=bytes(32),
         key=MemberKey(bytes(32)),
         seeds=[],
-        broadcast_port=7071,
+        layout=Layout(),
         rng=random.Random(1),
         now=Instant(0.0, NOW),
         voter=voter,

@@ -24,6 +24,7 @@ from edgenode.protocol.handshake import (
     Handshakes,
 )
 from edgenode.protocol.handshake_messages import Accept, Hello, Offer, Welcome
+from edgenode.protocol.layout import SAME_HOST, Layout
 from edgenode.protocol.wire import Address
 
 GENESIS = bytes([5]) * 32
@@ -46,7 +47,7 @@ class Side:
             gate=self.gate,
             genesis_id=genesis,
             key=self.key,
-            broadcast_port=7071,
+            layout=Layout(broadcast=Address(SAME_HOST, 7071)),
             rng=rng,
             now=0.0,
         )
@@ -399,7 +400,7 @@ def test_the_handshake_of_one_ward_is_silence_in_another():
 @pytest.mark.parametrize("kind", [Hello, Welcome])
 def test_another_version_is_told_apart_and_not_answered(kind):
     a, b = Side(1), Side(2)
-    other = Hello(bytes(16), 4) if kind is Hello else Welcome(bytes(16), bytes(16), 4)
+    other = Hello(bytes(16), 99) if kind is Hello else Welcome(bytes(16), bytes(16), 99)
     assert b.hears(a.address, a.sealed(other)) is Drop.OTHER_VERSION
     assert b.take() == []
 
@@ -622,4 +623,4 @@ def test_the_bytes_of_every_message_are_bounded_by_its_layout():
         type(record.a.says(d)): len(d)
         for d in (record.hello, record.welcome, record.offer, record.acceptance)
     }
-    assert lengths == {Hello: 76, Welcome: 76, Offer: 216, Accept: 188}
+    assert lengths == {Hello: 76, Welcome: 76, Offer: 233, Accept: 205}

@@ -4,77 +4,27 @@ import pytest
 
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol import wire
-from edgenode.protocol.book import AddressBook
-from edgenode.protocol.handshake import COOKIE_TIME, UNCONFIRMED_TIME
-from edgenode.protocol.instant import Instant
 from edgenode.protocol.links import (
-    CHANNELS_LIMIT,
-    KEY_LIFETIME,
-    REKEY_AFTER,
     SILENCE_LIMIT,
     Links,
-    Local,
-)
-from edgenode.protocol.places import (
-    GUEST_PLACES,
-    HOST_LIMIT,
-    KNOCKED_PLACES,
-    MEMBER_SESSIONS,
-    PEERS_LIMIT,
-    SEED_PLACES,
 )
 from edgenode.protocol.roles import Role
 from edgenode.protocol.wire import Address, NewTransaction, Socket, Status, Tip
+from tests.protocol.meeting import (
+    A,
+    B,
+    aged,
+    at,
+    connected,
+    exchange,
+    links,
+    meet,
+    only,
+    public_of,
+    roles,
+)
 
-GENESIS = bytes(32)
-A, B = Address("10.0.0.1", 7070), Address("10.0.0.2", 7070)
 STRANGER = Address("10.6.6.6", 666)
-
-
-def at(seconds: float) -> Instant:
-    return Instant(seconds, 1_700_000_000 + seconds)
-
-
-def links(
-    seed: int, *, ward_key=1, genesis=GENESIS, seeds=(), broadcast=7071, key=None, role=None
-) -> Links:
-    """A node's sessions; whoever it meets is a member, unless `role` says otherwise."""
-    rng = random.Random(seed)
-    return Links(
-        genesis_id=genesis,
-        ward_key=bytes([ward_key]) * 32,
-        key=key or MemberKey(rng.randbytes(32)),
-        seeds=seeds,
-        broadcast_port=broadcast,
-        local=Local(lambda: Tip(bytes(32), 0, 1, 0), list, role or (lambda key: Role.MEMBER)),
-        rng=rng,
-        now=at(0),
-    )
-
-
-def exchange(a: Links, b: Links, now: Instant, rounds: int = 6) -> None:
-    """Carry datagrams to and fro between A and B."""
-    for _ in range(rounds):
-        for sender, source, receiver, address in ((a, A, b, B), (b, B, a, A)):
-            outbox, sender.outbox = sender.outbox, []
-            for datagram in outbox:
-                if datagram.address.host == address.host:
-                    port = 7070 if datagram.socket is Socket.SYNC else 7071
-                    receiver.receive(
-                        datagram.socket, Address(source.host, port), datagram.data, now
-                    )
-
-
-def connected() -> tuple[Links, Links]:
-    a, b = links(1, seeds=[B]), links(2)
-    a.tick(at(0))
-    exchange(a, b, at(0.1))
-    assert len(a.peers) == len(b.peers) == 1
-    return a, b
-
-
-def only(links: Links):
-    return next(iter(links.peers.values()))
 
 
 def test_a_knock_makes_a_session_on_both_sides():
@@ -161,15 +111,6 @@ def test_the_broadcast_socket_takes_announcements_only():
     sealed = only(a).sending.seal(wire.encode(status))
     assert b.receive(Socket.BROADCAST, A, sealed, at(1)) is None
     assert b.traffic[Socket.BROADCAST].dropped["wrong_socket"] == 1
-
-
-def test_announcements_to_a_node_without_broadcast_socket_go_to_its_sync_socket():
-    a, b = links(1, seeds=[B]), links(2, broadcast=0)
-    a.tick(at(0))
-    exchange(a, b, at(0.1))
-    a.send(only(a), NewTransaction(b"x"), Socket.BROADCAST)
-    assert a.outbox[-1].socket is Socket.SYNC
-    assert a.outbox[-1].address == B
 
 
 def test_a_silent_peer_is_let_go_and_found_again():
@@ -304,78 +245,6 @@ def test_a_peer_that_moved_proves_its_new_address_and_goes_on():
         pytest.fail("it was never heard again")
 
 
-def crowd(hosts: int, ports: int) -> dict[Address, Links]:
-    return {
-        Address(f"10.6.6.{host}", 20_000 + port): links(1000 + 100 * host + port, seeds=[A])
-        for host in range(hosts)
-        for port in range(ports)
-    }
-
-
-def meet(nodes: dict[Address, Links], seconds: int, start: int = 0) -> None:
-    """Let nodes talk, each at its address, until all is said, every four seconds."""
-    for second in range(start, start + seconds, 4):
-        for node in nodes.values():
-            node.tick(at(second))
-        while any(node.outbox for node in nodes.values()):
-            for source, node in nodes.items():
-                outbox, node.outbox = node.outbox, []
-                for datagram in outbox:
-                    if datagram.address in nodes:
-                        receiver = nodes[datagram.address]
-                        receiver.receive(datagram.socket, source, datagram.data, at(second))
-
-
-def test_one_host_with_many_ports_leaves_places_for_others():
-    node, honest = links(1), links(2, seeds=[A])
-    nodes = {A: node, **crowd(1, 100)}
-    meet(nodes, 8)
-    assert len(node.peers) == HOST_LIMIT
-    meet({**nodes, B: honest}, 60, start=8)
-    assert B in {peer.address for peer in node.peers.values()}
-
-
-def test_many_hosts_that_come_first_leave_places_for_seeds_and_for_whom_they_speak_of():
-    """The crowd is there before the node's own seed and the boxes that this one knows."""
-    others = {Address(f"10.1.1.{n}", 7070): links(5000 + n, seeds=[B]) for n in range(4)}
-    node, seed = links(1, seeds=[B]), links(2)
-    nodes = {A: node, **crowd(5, 20)}
-    meet(nodes, 8)
-    assert len(node.peers) == PEERS_LIMIT - SEED_PLACES - KNOCKED_PLACES
-    meet({**nodes, **others, B: seed}, 100, start=8)
-    assert {B, *others} <= {peer.address for peer in node.peers.values()}
-    assert len(node.peers) <= PEERS_LIMIT
-
-
-def test_those_who_are_no_members_take_few_places_unless_they_are_knocked_at():
-    """Whoever holds the ward key can make as many keys as it likes."""
-    member = links(2, seeds=[A])
-    new_box = Address("10.1.1.1", 7070)
-    role = roles({public_of(2): Role.MEMBER}, otherwise=Role.GUEST)
-    node = links(1, seeds=[new_box], role=role)
-    nodes = {A: node, **crowd(5, 20)}
-    meet(nodes, 8)
-    assert len(node.peers) == GUEST_PLACES
-    meet({**nodes, B: member, new_box: links(3)}, 60, start=8)
-    assert {B, new_box} <= {peer.address for peer in node.peers.values()}
-
-
-def test_one_member_has_few_sessions_however_many_nodes_run_with_its_key():
-    node, key = links(1), MemberKey(bytes(32))
-    clones = {Address(f"10.1.1.{n}", 7070): links(10 + n, seeds=[A], key=key) for n in range(12)}
-    meet({A: node, **clones}, 30)
-    assert len(node.peers) == MEMBER_SESSIONS
-
-
-def public_of(seed: int) -> bytes:
-    """The key of the member of `links(seed)`."""
-    return MemberKey(random.Random(seed).randbytes(32)).public
-
-
-def roles(known: dict[bytes, Role], otherwise: Role):
-    return lambda key: known.get(key, otherwise)
-
-
 def test_a_member_that_is_revoked_is_let_go_and_not_let_in_again():
     standing = {public_of(2): Role.MEMBER}
     node = links(1, role=roles(standing, otherwise=Role.GUEST))
@@ -383,7 +252,7 @@ def test_a_member_that_is_revoked_is_let_go_and_not_let_in_again():
     meet({A: node, B: other}, 8)
     assert [peer.role for peer in node.peers.values()] == [Role.MEMBER]
     standing[public_of(2)] = Role.REVOKED
-    assert [peer.address for peer in node.members_changed()] == [B]
+    assert [peer.address for peer in node.members_changed(at(200))] == [B]
     assert node.peers == {}
     other.send(only(other), NewTransaction(b"x"))
     assert node.receive(Socket.SYNC, B, other.outbox.pop().data, at(9)) is None
@@ -401,46 +270,8 @@ def test_a_peer_that_was_enrolled_is_no_guest_any_more():
     meet({A: node, B: links(2, seeds=[A])}, 8)
     assert only(node).role is Role.GUEST
     standing[public_of(2)] = Role.MEMBER
-    assert node.members_changed() == []
+    assert node.members_changed(at(8)) == []
     assert only(node).role is Role.MEMBER
-
-
-def test_a_member_takes_the_place_of_a_guest():
-    """Guests tell addresses of their own, and are knocked at there."""
-    role = roles({public_of(2): Role.MEMBER}, otherwise=Role.GUEST)
-    node = links(1, role=role)
-    guests = crowd(5, 20)
-    for address in guests:
-        node.book.learn(address, 0)
-    meet({A: node, **guests}, 30)
-    assert len(node.peers) == PEERS_LIMIT - SEED_PLACES
-    meet({A: node, **guests, B: links(2, seeds=[A])}, 30, start=30)
-    assert B in {peer.address for peer in node.peers.values()}
-    assert len(node.peers) == PEERS_LIMIT - SEED_PLACES
-
-
-def test_a_guest_that_is_probed_still_came_unasked():
-    node = links(1, role=roles({}, otherwise=Role.GUEST))
-    first, second = (
-        crowd(1, 8),
-        {Address("10.7.7.7", 1 + n): links(2000 + n, seeds=[A]) for n in range(8)},
-    )
-    meet({A: node, **first}, 8)
-    assert len(node.peers) == GUEST_PLACES
-    for guest in first.values():
-        guest._send_status = lambda *_: None
-    meet({A: node, **first}, 20, start=8)
-    meet({A: node, **first, **second}, 12, start=28)
-    assert len(node.peers) == GUEST_PLACES
-
-
-def test_addresses_of_one_ipv6_network_are_those_of_one_host():
-    node = links(1)
-    crowd_there = {
-        Address(f"2001:db8::{n + 1:x}", 7070): links(3000 + n, seeds=[A]) for n in range(60)
-    }
-    meet({A: node, **crowd_there}, 20)
-    assert len(node.peers) == HOST_LIMIT
 
 
 def passed_on(a: Links, b: Links, by: Address, seconds: int, start: int = 1) -> None:
@@ -524,60 +355,6 @@ def test_both_may_knock_before_they_hear_of_each_other(delay):
         assert node.traffic[Socket.SYNC].dropped["no_session"] == 0
 
 
-def test_a_channel_that_is_confirmed_late_is_as_good_as_any():
-    a, b = connected()
-    a._handshakes.knock(B, 10)
-    a._post_handshakes()
-    for source, sender, receiver in ((A, a, b), (B, b, a), (A, a, b), (B, b, a)):
-        outbox, sender.outbox = sender.outbox, []
-        for datagram in outbox:
-            receiver.receive(datagram.socket, source, datagram.data, at(10))
-    status = a.outbox.pop().data
-    late = at(10 + UNCONFIRMED_TIME + 1)
-    assert b.receive(Socket.SYNC, A, status, late) is not None
-    assert only(b).sending in only(b).channels
-    b.tick(at(10 + UNCONFIRMED_TIME + 20))
-    assert len(b.peers) == 1
-
-
-# Keys change
-
-
-def aged(a: Links, b: Links, seconds: int, start: int = 1, loss=None) -> None:
-    """Let two nodes talk for so long, each saying something every second."""
-    for second in range(start, start + seconds):
-        now = at(second)
-        for node, source, other in ((a, A, b), (b, B, a)):
-            node.tick(now)
-            if node.peers:
-                node.send(only(node), NewTransaction(b"x"))
-            outbox, node.outbox = node.outbox, []
-            for datagram in outbox:
-                if loss is None or loss.random() > 0.4:
-                    other.receive(datagram.socket, source, datagram.data, now)
-
-
-@pytest.mark.parametrize("loss", [None, random.Random(4)])
-def test_keys_are_changed_while_the_session_goes_on(loss):
-    a, b = connected()
-    sessions = only(a), only(b)
-    used = set()
-    for minute in range(120):
-        aged(a, b, 60, start=1 + 60 * minute, loss=loss)
-        assert (only(a), only(b)) == sessions
-        for peer in sessions:
-            used.add(peer.sending.local)
-            assert 60 * minute - peer.sending.made < REKEY_AFTER * 2
-            assert len(peer.channels) <= CHANNELS_LIMIT
-    assert len(used) >= 2 * (7200 / (REKEY_AFTER * 1.5) - 1)
-    for node in (a, b):
-        assert len(node._channels) == len(only(node).channels) <= 2
-        assert len(node._handshakes._indices) <= 3
-        # An offer that is said twice is answered twice.
-        expected = {"unasked"} if loss is None else {"unasked", "no_session"}
-        assert set(node.traffic[Socket.SYNC].dropped) <= expected
-
-
 def test_both_may_ask_for_a_session_at_the_same_time():
     a, b = links(1, seeds=[B]), links(2, seeds=[A])
     for second in range(60):
@@ -589,58 +366,3 @@ def test_both_may_ask_for_a_session_at_the_same_time():
     aged(a, b, 100, start=61)
     assert only(a).datagrams_received >= heard[0] + 100
     assert only(b).datagrams_received >= heard[1] + 100
-
-
-def test_a_channel_that_the_other_side_never_confirmed_is_not_sent_through():
-    """The first datagrams of a new channel are lost, the old one goes on."""
-    a, b = connected()
-    old = only(a).sending
-    a._handshakes.knock(B, 10)
-    a._post_handshakes()
-    for source, sender, receiver in ((A, a, b), (B, b, a), (A, a, b), (B, b, a)):
-        outbox, sender.outbox = sender.outbox, []
-        for datagram in outbox:
-            receiver.receive(datagram.socket, source, datagram.data, at(10))
-    assert len(only(a).channels) == 2
-    a.outbox.clear()  # its status through the new channel
-    assert only(a).sending is old
-    a.send(only(a), NewTransaction(b"x"))
-    assert b.receive(Socket.SYNC, A, a.outbox.pop().data, at(11)) is not None
-    aged(a, b, round(UNCONFIRMED_TIME) + 12, start=12)
-    assert only(a).channels == [old]
-
-
-def test_keys_that_cannot_be_changed_are_not_used_for_ever():
-    a, b = connected()
-    dropping = a._handshakes.knock, b._handshakes.knock
-    for node in (a, b):
-        node._handshakes.knock = lambda address, now: None
-    aged(a, b, round(KEY_LIFETIME) + 20)
-    assert a.peers == b.peers == {}
-    a._handshakes.knock, b._handshakes.knock = dropping
-    aged(a, b, 70, start=round(KEY_LIFETIME) + 21)
-    assert len(a.peers) == len(b.peers) == 1
-
-
-def test_cookies_change_under_a_node_that_is_knocked_at():
-    a = links(1, seeds=[B])
-    b = links(2)
-    for second in range(0, round(4 * COOKIE_TIME), 7):
-        a.tick(at(second))
-        exchange(a, b, at(second + 3))
-    assert len(b.peers) == 1
-
-
-def test_what_the_name_of_a_seed_stood_for_is_forgotten_a_day_after_it_stood_for_it_last():
-    given, lasting, former = B, Address("10.0.0.3", 7070), Address("10.0.0.4", 7070)
-    book = AddressBook([given], 0)
-    for hour in range(40):
-        now = 3600.0 * hour
-        book.add_seed(lasting, now)
-        if hour < 10:
-            book.add_seed(former, now)
-        for second in range(0, 3600, 60):
-            book.due(set(), now + second)
-        expected = {given, lasting, former} if hour < 33 else {given, lasting}
-        assert {a for a in (given, lasting, former) if book.is_seed(a, now)} == expected
-    assert book.due(set(), 1e9) == [given, lasting], "the other one is knocked at no more"

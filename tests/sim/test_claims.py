@@ -138,7 +138,7 @@ class ShowsHeaders(Node):
             parent = self.chain.head
             for height in range(self.length):
                 parent = self._grow(parent, bytes([number, height]) + bytes(30), now)
-                for peer in list(self.links.peers.values()):
+                for peer in self.links.listeners():
                     tip = Tip(parent.id, parent.height, parent.work, self.chain.state.justified)
                     self.links.send(peer, NewBlock(parent.header, tip), Socket.BROADCAST)
 

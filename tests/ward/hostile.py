@@ -17,6 +17,7 @@ from edgenode.ledger.chain import Chain
 from edgenode.ledger.hashes import piece_hashes, piece_list
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol.instant import Instant
+from edgenode.protocol.layout import SAME_HOST, Layout
 from edgenode.protocol.node import Node
 from edgenode.protocol.wire import Address, NewBlock, NewTransaction, ObjectKind, Socket, Tip
 from edgenode.storage.chain import SqliteChainStore
@@ -84,14 +85,14 @@ class HostileMember:
     """Those that members had: the kernel gives a port again, in one of some fifty runs."""
 
     def __init__(self, ward, box, bench):
-        self._sockets = {kind: self._bound() for kind in Socket}
+        self._sockets = {kind: self._bound() for kind in (Socket.SYNC, Socket.BROADCAST)}
         self.node = _ForgingNode(
             chain=bench.chain,
             store=bench.store,
             ward_key=read_key(ward.plan.directory / "ward.key"),
             key=MemberKey.generate(),
             seeds=[Address(box.host, box.sync)],
-            broadcast_port=self._sockets[Socket.BROADCAST].getsockname()[1],
+            layout=Layout(broadcast=Address(SAME_HOST, self._port_of(Socket.BROADCAST))),
             rng=random.SystemRandom(),
             now=_now(),
         )
@@ -107,6 +108,9 @@ class HostileMember:
                 udp.setblocking(False)
                 return udp
             udp.close()
+
+    def _port_of(self, kind):
+        return self._sockets[kind].getsockname()[1]
 
     def __enter__(self):
         self.run_until(lambda: self.node.links.peers, "a session with the node")
