@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from edgenode.api.json_record import Json, ShapeError, from_json, to_json
 from edgenode.ledger.hashes import display, from_display
@@ -86,15 +86,37 @@ class Traffic:
     datagrams_received: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
-    datagrams_dropped: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class BothTraffic:
-    """The traffic of the two sockets."""
+class AllTraffic:
+    """The traffic of the sockets; on `discovery` beacons are heard, whichever socket sends them."""
 
     sync: Traffic
     broadcast: Traffic
+    discovery: Traffic = Traffic()
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Messages since the start by kind; `resent` counts those said or asked for once more."""
+
+    sent: Mapping[str, int]
+    received: Mapping[str, int]
+    resent: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionTimes:
+    """Seconds from the first word of a block that a peer has to its being the head here.
+
+    `count` blocks took `seconds` in all, the `last` one so many; None before there was one.
+    """
+
+    count: int
+    seconds: float
+    last: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +179,9 @@ class Status:
     balance: int
     blocks_mined: int
     reorganisations: int
-    traffic: BothTraffic
+    traffic: AllTraffic
+    messages: Messages
+    adoptions: AdoptionTimes
     refused: Mapping[str, int]
 
 
@@ -180,12 +204,40 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A peer; `round_trip` in seconds, `loss` between 0 and 1, both None until measured."""
+    """A peer.
+
+    Attributes:
+        address: Where it speaks from.
+        member: Its public key.
+        name: Its name in the ward; None for a guest.
+        role: "member" or "guest".
+        knocked: Whether this node has knocked at its address, and did not only let it in.
+        sync: Whether it can be asked for copies of the chain.
+        broadcast: Whether announcements are sent to it.
+        height: Of its head, as it says.
+        round_trip: Seconds; None until it is measured, as the next three.
+        loss: Between 0 and 1, of the chunks asked for.
+        queue: Seconds that chunks from it wait in queues on their way.
+        rate: Bytes a second that the window for chunks allows it.
+        silent: Seconds since it was heard.
+        connected: When the session began.
+        datagrams_sent: To it.
+        datagrams_received: From it.
+    """
 
     address: str
+    member: str
+    name: str | None
+    role: str
+    knocked: bool
+    sync: bool
+    broadcast: bool
     height: int
     round_trip: float | None
     loss: float | None
+    queue: float | None
+    rate: float | None
+    silent: float
     connected: int
     datagrams_sent: int
     datagrams_received: int

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import click
 
 from edgenode.api.json_record import to_json
-from edgenode.api.shapes import REPORTING_SERVICES, LastReport, Status
+from edgenode.api.shapes import REPORTING_SERVICES, LastReport, Peer, Status
 from edgenode.api.wording import shown_duration, shown_time
 from edgenode.cli.clock_commands import shown_clock
 from edgenode.cli.output import (
@@ -53,20 +53,38 @@ def peers(session: Session) -> None:
         print_json(to_json(known))
         return
     print_table(
-        ("address", "height", "round trip", "loss", "connected", "sent", "received"),
+        (
+            *("address", "member", "height", "round trip", "queue", "loss", "rate"),
+            *("since", "silent", "sent", "received"),
+        ),
         [
             (
-                peer.address,
+                peer.address + _remarks(peer),
+                peer.name or f"guest {peer.member[:8]}",
                 peer.height,
-                None if peer.round_trip is None else f"{1000 * peer.round_trip:.1f} ms",
+                _milliseconds(peer.round_trip),
+                _milliseconds(peer.queue),
                 None if peer.loss is None else f"{100 * peer.loss:.1f} %",
+                None if peer.rate is None else f"{peer.rate / 1000:.0f} kB/s",
                 shown_time(peer.connected),
+                shown_duration(peer.silent),
                 peer.datagrams_sent,
                 peer.datagrams_received,
             )
             for peer in known
         ],
     )
+
+
+def _remarks(peer: Peer) -> str:
+    """What is unusual about a peer's sockets."""
+    if not peer.sync:
+        return " (listens)"
+    return "" if peer.broadcast else " (no broadcast)"
+
+
+def _milliseconds(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{1000 * seconds:.1f} ms"
 
 
 def _fields(now: Status, miner: LastReport | None) -> list[tuple[str, object]]:

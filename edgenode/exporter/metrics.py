@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgenode.api.report_values import REPORT_VALUES
-from edgenode.api.shapes import HeadModel, Status, Traffic, WardState
+from edgenode.api.shapes import AllTraffic, HeadModel, Status, Traffic, WardState
 from edgenode.exporter.snapshot import Snapshot
 
 Sample = tuple[tuple[str, ...], float]
@@ -71,18 +71,43 @@ def _of_traffic(
     def samples(snapshot: Snapshot) -> Iterable[Sample]:
         if snapshot.status is not None:
             traffic = snapshot.status.traffic
-            for socket, counts in (("sync", traffic.sync), ("broadcast", traffic.broadcast)):
+            for socket, counts in _sockets(traffic):
                 for direction, value in values(counts):
                     yield (socket, direction), value
 
     return Metric(f"edgenode_gossip_{name}", text, ("socket", "direction"), samples)
 
 
+def _sockets(traffic: AllTraffic) -> Iterable[tuple[str, Traffic]]:
+    yield "sync", traffic.sync
+    yield "broadcast", traffic.broadcast
+    yield "discovery", traffic.discovery
+
+
 def _dropped(snapshot: Snapshot) -> Iterable[Sample]:
     if snapshot.status is not None:
-        traffic = snapshot.status.traffic
-        yield ("sync",), traffic.sync.datagrams_dropped
-        yield ("broadcast",), traffic.broadcast.datagrams_dropped
+        for socket, counts in _sockets(snapshot.status.traffic):
+            for reason, count in sorted(counts.dropped.items()):
+                yield (socket, reason), count
+
+
+def _messages(snapshot: Snapshot) -> Iterable[Sample]:
+    if snapshot.status is not None:
+        messages = snapshot.status.messages
+        for direction, counts in (("sent", messages.sent), ("received", messages.received)):
+            for kind, count in sorted(counts.items()):
+                yield (kind, direction), count
+
+
+def _resent(snapshot: Snapshot) -> Iterable[Sample]:
+    if snapshot.status is not None:
+        for kind, count in sorted(snapshot.status.messages.resent.items()):
+            yield (kind,), count
+
+
+def _last_adoption(snapshot: Snapshot) -> Iterable[Sample]:
+    if snapshot.status is not None and snapshot.status.adoptions.last is not None:
+        yield (), snapshot.status.adoptions.last
 
 
 def _mempool(snapshot: Snapshot) -> Iterable[Sample]:
@@ -106,6 +131,12 @@ def _info(snapshot: Snapshot) -> Iterable[Sample]:
 
 def _slowest(snapshot: Snapshot) -> Iterable[Sample]:
     measured = [peer.round_trip for peer in snapshot.peers if peer.round_trip is not None]
+    if measured:
+        yield (), max(measured)
+
+
+def _longest_queue(snapshot: Snapshot) -> Iterable[Sample]:
+    measured = [peer.queue for peer in snapshot.peers if peer.queue is not None]
     if measured:
         yield (), max(measured)
 
@@ -255,6 +286,12 @@ NODE_METRICS: tuple[Metric, ...] = (
         _slowest,
     ),
     Metric("edgenode_gossip_highest_loss_ratio", "Highest loss to a peer, 0 to 1.", (), _lossiest),
+    Metric(
+        "edgenode_gossip_longest_queue_seconds",
+        "Longest time that chunks from a peer wait in queues on their way, as the last ones tell.",
+        (),
+        _longest_queue,
+    ),
     _of_traffic(
         "datagrams_total",
         "Datagrams sent and received.",
@@ -267,10 +304,33 @@ NODE_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "edgenode_gossip_dropped_datagrams_total",
-        "Datagrams received that were not authentic or not well formed.",
-        ("socket",),
+        "Datagrams received that led to nothing, by the reason (gossip.md).",
+        ("socket", "reason"),
         _dropped,
     ),
+    Metric(
+        "edgenode_gossip_messages_total",
+        "Messages sent, and received and taken in.",
+        ("kind", "direction"),
+        _messages,
+    ),
+    Metric(
+        "edgenode_gossip_resent_total",
+        "Messages that were said once more; of chunks, those asked for once more.",
+        ("kind",),
+        _resent,
+    ),
+    _of_status(
+        "chain_adoptions_total",
+        "Blocks that a peer had first and that became the head here.",
+        lambda s: s.adoptions.count,
+    ),
+    _of_status(
+        "chain_adoption_seconds_total",
+        "What they took, each from the first word of it to its being the head.",
+        lambda s: s.adoptions.seconds,
+    ),
+    Metric("edgenode_chain_last_adoption_seconds", "What the last one took.", (), _last_adoption),
     Metric(
         "edgenode_refused_total",
         "Transactions and blocks that were refused, by the rule that they violate.",

@@ -78,13 +78,13 @@ class Lan:
                 self._joined.add((family, number))
         return interfaces
 
-    def send(self, seal: Callable[[Address], bytes]) -> int:
+    def send(self, seal: Callable[[Address], bytes]) -> tuple[int, int]:
         """Send a beacon from each address; `seal` makes the one that names it.
 
         Returns:
-            How many bytes were sent.
+            How many were sent, and their bytes.
         """
-        sent = 0
+        sent = octets = 0
         for interface in self.look():
             host = interface.host.partition("%")[0]
             beacon = seal(Address(host, self._sync[1]))
@@ -93,8 +93,8 @@ class Lan:
             except OSError as error:
                 log.debug("beacon not sent", extra={"host": interface.host, "error": error})
             else:
-                sent += len(beacon)
-        return sent
+                sent, octets = sent + 1, octets + len(beacon)
+        return sent, octets
 
     def close(self) -> None:
         """Close the sockets."""

@@ -201,11 +201,12 @@ class GossipService:
         beacons, now = self.node.links.beacons, time.monotonic()
         if self._lan is None or now < beacons.due_at:
             return
+        sent = (0, 0)
         if self.settings.sync is not None:
-            self._lan.send(beacons.seal)
+            sent = self._lan.send(beacons.seal)
         else:
             self._lan.look()
-        beacons.sent(now)
+        self.node.links.beacons_sent(*sent, self._now())
 
     # What the local API asks for
 

@@ -5,14 +5,16 @@ from importlib.metadata import version
 
 from edgenode.api.block_shapes import models_of
 from edgenode.api.shapes import (
+    AdoptionTimes,
+    AllTraffic,
     AuthorityShape,
-    BothTraffic,
     ClockStatus,
     Finality,
     Head,
     MemberShape,
     Membership,
     MempoolCounts,
+    Messages,
     ModelSummary,
     Peer,
     Status,
@@ -29,8 +31,9 @@ from edgenode.ledger.hashes import display
 from edgenode.ledger.headers import Entry, expected_target
 from edgenode.ledger.target import expand, work
 from edgenode.ledger.transaction import Transfer, Update
-from edgenode.protocol.links import Traffic as SocketTraffic
-from edgenode.protocol.wire import Socket
+from edgenode.protocol.peer import Peer as Session
+from edgenode.protocol.traffic import SocketTraffic
+from edgenode.protocol.wire import CHUNK_BYTES, Socket
 
 
 def interval(chain: Chain, entry: Entry) -> int:
@@ -90,10 +93,15 @@ def status_of(service: GossipService) -> Status:
         balance=account(records, member).balance,
         blocks_mined=service.blocks_mined,
         reorganisations=node.reorganisations,
-        traffic=BothTraffic(
-            sync=_traffic(node.links.traffic[Socket.SYNC]),
-            broadcast=_traffic(node.links.traffic[Socket.BROADCAST]),
+        traffic=AllTraffic(
+            **{kind.name.lower(): _traffic(node.links.traffic[kind]) for kind in Socket}
         ),
+        messages=Messages(
+            sent=dict(node.links.counts.sent),
+            received=dict(node.links.counts.received),
+            resent=node.resent,
+        ),
+        adoptions=AdoptionTimes(node.adoptions.count, node.adoptions.seconds, node.adoptions.last),
         refused=dict(node.refused),
     )
 
@@ -141,17 +149,31 @@ def models_at_head(chain: Chain) -> tuple[ModelSummary, ...]:
 
 def peers_of(service: GossipService) -> tuple[Peer, ...]:
     """The peers."""
+    names, now = membership.members(service.chain.state.records), time.monotonic()
     return tuple(
-        Peer(
-            address=str(peer.address),
-            height=peer.tip.height,
-            round_trip=peer.flow.round_trip.smoothed,
-            loss=peer.flow.lost / peer.flow.asked if peer.flow.asked else None,
-            connected=int(peer.connected),
-            datagrams_sent=peer.datagrams_sent,
-            datagrams_received=peer.datagrams_received,
-        )
-        for peer in service.node.links.peers.values()
+        _peer(peer, names.get(peer.member), now) for peer in service.node.links.peers.values()
+    )
+
+
+def _peer(peer: Session, name: str | None, now: float) -> Peer:
+    flow, trip = peer.flow, peer.flow.round_trip.smoothed
+    return Peer(
+        address=str(peer.address),
+        member=peer.member.hex(),
+        name=name,
+        role=peer.role.value,
+        knocked=peer.knocked,
+        sync=peer.layout.sync,
+        broadcast=peer.broadcast is not None,
+        height=peer.tip.height,
+        round_trip=trip,
+        loss=flow.lost / flow.asked if flow.asked else None,
+        queue=flow.queue,
+        rate=flow.window * CHUNK_BYTES / trip if trip and flow.asked else None,
+        silent=max(0.0, now - peer.heard),
+        connected=int(peer.connected),
+        datagrams_sent=peer.datagrams_sent,
+        datagrams_received=peer.datagrams_received,
     )
 
 
@@ -161,5 +183,5 @@ def _traffic(traffic: SocketTraffic) -> Traffic:
         datagrams_received=traffic.datagrams_received,
         bytes_sent=traffic.bytes_sent,
         bytes_received=traffic.bytes_received,
-        datagrams_dropped=traffic.dropped.total(),
+        dropped=dict(traffic.dropped),
     )

@@ -13,6 +13,9 @@ from edgenode.protocol.gate import Gate
 from edgenode.protocol.handshake_messages import PROTOCOL_VERSION
 from edgenode.protocol.wire import Address, pack_ip, read_ip
 
+BEACON = "beacon"
+"""What it is called among the kinds of messages."""
+
 BEACON_NUMBER = 5
 """First byte, beside the numbers of handshake messages: neither is taken for the other."""
 

@@ -98,6 +98,8 @@ class CatchUp:
         self._brought: dict[int, Brought] = {}
         self._awaited: dict[int, _Awaited] = {}
         self._doubted: dict[str, float] = {}
+        self.asked_again = 0
+        """Requests for headers that were repeated, for no answer came."""
 
     def syncing(self, peers: Iterable[Peer]) -> bool:
         """Whether there is a heavier branch that is more than a block higher than the chain."""
@@ -162,6 +164,7 @@ class CatchUp:
             if attempts > ATTEMPTS:
                 self._is_barren(peer, now)
                 continue
+            self.asked_again += attempts > 0
             patience = peer.flow.round_trip.timeout * 2 ** min(attempts, 4)
             self._asking[peer.session] = _Asking(
                 asking.since if asking else now.monotonic, now.monotonic + patience, attempts

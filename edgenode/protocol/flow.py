@@ -50,6 +50,8 @@ class Flow:
         self.asked = 0
         self.lost = 0
         self._delay = QueueingDelay()
+        self.queue: float | None = None
+        """Seconds that chunks waited in queues on their way, as the last ones tell."""
         self._window = Window()
         self._next_ordinal = 0
         self._under_way: dict[Wanted, _Asked] = {}
@@ -112,7 +114,8 @@ class Flow:
             self._reordering = min(MOST_REORDERING, 2 * self._reordering)
             return []
         self.proven, self.silences = True, 0
-        self._window.came(self._delay.sample(sent, now), now - at, now, full=full)
+        self.queue = self._delay.sample(sent, now)
+        self._window.came(self.queue, now - at, now, full=full)
         overtaken = []
         for other, earlier in self._under_way.items():
             if earlier.ordinal + self._reordering >= asked.ordinal:

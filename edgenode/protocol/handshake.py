@@ -45,6 +45,7 @@ from edgenode.protocol.handshake_messages import (
 )
 from edgenode.protocol.layout import Layout
 from edgenode.protocol.round_trip import RoundTrip
+from edgenode.protocol.traffic import MessageCounts
 from edgenode.protocol.wire import Address
 
 COOKIE_TIME = 120.0
@@ -157,8 +158,10 @@ class Handshakes:
         layout: Layout,
         rng: random.Random,
         now: float,
+        counts: MessageCounts | None = None,
     ) -> None:
-        """Begin without any."""
+        """Begin without any; what is said is counted in `counts`."""
+        self._counts = counts or MessageCounts()
         self._gate = gate
         self._genesis_id = genesis_id
         self._key = key
@@ -213,6 +216,7 @@ class Handshakes:
                 self._forget_offer(index)
                 continue
             offered.sent += 1
+            self._counts.resent["offer"] += 1
             offered.round_trip.back_off()
             offered.again_at = now + offered.round_trip.timeout
             self._send(offered.address, offered.offer)
@@ -250,6 +254,7 @@ class Handshakes:
             message = handshake_messages.decode(self._gate.open(datagram))
         except MalformedError:
             raise Dropped(Drop.MALFORMED) from None
+        self._counts.received[_name(message)] += 1
         match message:
             case Hello():
                 self._greeted(source, message, now, known=known)
@@ -322,6 +327,8 @@ class Handshakes:
             raise Dropped(Drop.NO_COOKIE)
         answered = self._answered.get(offer)
         if answered is not None:
+            self._counts.sent["accept"] += 1
+            self._counts.resent["accept"] += 1
             self.outbox.append((source, answered.acceptance))
             return
         if offer in self._refused:
@@ -379,6 +386,7 @@ class Handshakes:
         self._unconfirmed[index] = Established(who, source, channel)
         if len(self._answered) > UNCONFIRMED_LIMIT:
             self._forget_answer(next(iter(self._answered)))
+        self._counts.sent["accept"] += 1
         self.outbox.append((source, acceptance))
 
     def _accepted(self, source: Address, accept: Accept, now: float, admit: Admit) -> Established:
@@ -469,7 +477,12 @@ class Handshakes:
             self.release(index)
 
     def _send(self, address: Address, message: HandshakeMessage) -> None:
+        self._counts.sent[_name(message)] += 1
         self.outbox.append((address, self._gate.seal(handshake_messages.encode(message))))
+
+
+def _name(message: HandshakeMessage) -> str:
+    return type(message).__name__.lower()
 
 
 def _public(private: X25519PrivateKey) -> bytes:

@@ -2,14 +2,13 @@
 
 import itertools
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol import wire
-from edgenode.protocol.beacon import Beacons
+from edgenode.protocol.beacon import BEACON, Beacons
 from edgenode.protocol.book import FIRST_RETRY, LONGEST_RETRY, AddressBook
 from edgenode.protocol.channel import Channel, index_of
 from edgenode.protocol.drops import Drop, Dropped
@@ -20,13 +19,14 @@ from edgenode.protocol.instant import Instant
 from edgenode.protocol.layout import SAME_HOST, Layout
 from edgenode.protocol.peer import Peer
 from edgenode.protocol.places import (
-    SOUGHT_PEERS,
     Comer,
     has_place,
     who_gives_way,
-    who_is_too_many,
 )
 from edgenode.protocol.roles import Role
+from edgenode.protocol.seeking import Seeking
+from edgenode.protocol.tap import Tap, Tapped
+from edgenode.protocol.traffic import MessageCounts, SocketTraffic
 from edgenode.protocol.wire import (
     ADDRESSES_LIMIT,
     BROADCAST_KINDS,
@@ -43,6 +43,7 @@ from edgenode.protocol.wire import (
     Socket,
     Status,
     Tip,
+    kind_of,
 )
 
 STATUS_INTERVAL = 2.0
@@ -65,29 +66,11 @@ REKEY_AFTER = 600.0
 """Seconds after which the node that asked for a channel asks for a new one; the other does so after
 half as long again. Who takes a box learns what was said in that time, and nothing older."""
 
-SEEK_INTERVAL = 1.0
-"""Seconds between two looks for peers among addresses that were told, while there are too few."""
-
-EXPLORE_INTERVAL = 120.0
-"""Seconds between them while there are enough: who met by one session only, as two wards do that
-were started apart, gets others. One handshake in that time costs nothing."""
-
 KEY_LIFETIME = 1800.0
 """Seconds after which a channel is not used any more: a new one was asked for all the time."""
 
 CHANNELS_LIMIT = 4
 """Channels of one session at a time: the last one and its successor, from either side."""
-
-
-@dataclass(slots=True)
-class Traffic:
-    """Datagrams and bytes of one socket since the start; `dropped` came in and were no good."""
-
-    datagrams_sent: int = 0
-    datagrams_received: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,23 +112,27 @@ class Links:
         self._seeds_only = not layout.is_open
         self._local = local
         self._rng = rng
-        gate = Gate(ward_key, genesis_id, rng.randbytes)
+        self.counts = MessageCounts()
+        self._gate = Gate(ward_key, genesis_id, rng.randbytes)
         self._handshakes = Handshakes(
-            gate=gate,
+            gate=self._gate,
             genesis_id=genesis_id,
             key=key,
             layout=layout,
             rng=rng,
             now=now.monotonic,
+            counts=self.counts,
         )
         self._numbers = itertools.count(1)
         self._channels: dict[int, tuple[Peer, Channel]] = {}
         self.instance = self._handshakes.instance
-        self.beacons = Beacons(gate, self.instance, now.monotonic)
-        self._seek_at = self._part_at = now.monotonic
+        self.beacons = Beacons(self._gate, self.instance, now.monotonic)
+        self.tap: Tap | None = None
+        self._opened: bytes | None = None
         self.book = AddressBook(seeds, now.monotonic)
+        self._seeking = Seeking(self.book, rng, now.monotonic)
         self.peers: dict[int, Peer] = {}
-        self.traffic = {socket: Traffic() for socket in Socket}
+        self.traffic = {socket: SocketTraffic() for socket in Socket}
         self.outbox: list[Datagram] = []
         self.joined: list[Peer] = []
         self.left: list[Peer] = []
@@ -159,13 +146,25 @@ class Links:
         traffic = self.traffic[socket]
         traffic.datagrams_received += 1
         traffic.bytes_received += len(datagram)
+        self._opened, reason = None, None
         try:
             return self._receive(socket, source, datagram, now)
         except Dropped as dropped:
-            traffic.dropped[dropped.reason] += 1
+            reason = dropped.reason
+            traffic.dropped[reason] += 1
             return None
         finally:
+            if self.tap is not None:
+                opened = self._opened or self._look_into(datagram)
+                self.tap(Tapped(socket, source, False, datagram, opened, reason))
             self._post_handshakes()
+
+    def _look_into(self, datagram: bytes) -> bytes | None:
+        """The plaintext of a datagram of the gate, if it is one."""
+        try:
+            return self._gate.open(datagram)
+        except Dropped:
+            return None
 
     def _receive(
         self, socket: Socket, source: Address, datagram: bytes, now: Instant
@@ -176,6 +175,7 @@ class Links:
             raise Dropped(Drop.UNSEALED)
         if socket is Socket.DISCOVERY:
             self._hear(self.beacons.open(source, datagram), now)
+            self.counts.received[BEACON] += 1
             return None
         if datagram[0] == GATE_FORM:
             if socket is not self._main:
@@ -193,6 +193,7 @@ class Links:
                 self._send_status(peer, now, made.channel)
             return None
         peer, plaintext = self._open(socket, source, datagram, now)
+        self._opened = plaintext
         try:
             message = wire.decode(plaintext)
         except MalformedError:
@@ -206,6 +207,7 @@ class Links:
             raise Dropped(Drop.NOT_SERVED)
         peer.heard = now.monotonic
         peer.datagrams_received += 1
+        self.counts.received[kind_of(message)] += 1
         return self._handle(peer, message, now)
 
     def _hear(self, address: Address, now: Instant) -> None:
@@ -405,8 +407,7 @@ class Links:
         else:
             # To who has one socket all comes from where it has knocked: a router lets it through.
             socket = self._main
-        peer.datagrams_sent += 1
-        self._post(socket, address, peer.sending.seal(wire.encode(message)))
+        self._say(socket, address, peer, message)
 
     def listeners(self) -> list[Peer]:
         """The peers that announcements can be sent to; none without a broadcast socket here."""
@@ -423,9 +424,15 @@ class Links:
         if own is None or theirs is None or not self.layout.sync or own.host == SAME_HOST:
             return
         host = peer.address.host if theirs.host == SAME_HOST else theirs.host
-        peer.datagrams_sent += 1
-        sealed = peer.sending.seal(wire.encode(message))
-        self._post(Socket.BROADCAST, Address(host, theirs.port), sealed)
+        self._say(Socket.BROADCAST, Address(host, theirs.port), peer, message)
+
+    def beacons_sent(self, datagrams: int, octets: int, now: Instant) -> None:
+        """Beacons were sent, on all networks."""
+        self.counts.sent[BEACON] += datagrams
+        traffic = self.traffic[Socket.DISCOVERY]
+        traffic.datagrams_sent += datagrams
+        traffic.bytes_sent += octets
+        self.beacons.sent(now.monotonic)
 
     def say_goodbye(self) -> None:
         """The node stops: let go of all peers, so that they need not wait for it."""
@@ -480,35 +487,17 @@ class Links:
                 due = silent or (newest and now.monotonic >= _rekey_at(peer.sending))
                 if due and peer.layout.sync:
                     self._handshakes.knock(peer.address, now.monotonic)
-        self._seek(now)
-        self._post_handshakes()
-
-    def _seek(self, now: Instant) -> None:
-        """Knock where peers may be, and let one go where there are too many."""
-        missing = SOUGHT_PEERS - sum(peer.knocked for peer in self.peers.values())
-        sated, time_to_seek = missing <= 0, now.monotonic >= self._seek_at
-        # Not every door opens.
-        sought = max(1, 2 * missing) if time_to_seek else 0
-        connected = self._connected()
-        knocks = self.book.due(connected, now.monotonic, self._rng, sought=sought, sated=sated)
-        for address in knocks:
+        peers = self.peers.values()
+        for address in self._seeking.knocks(peers, now.monotonic):
             self._handshakes.knock(address, now.monotonic)
-        if time_to_seek and (knocks or sated):
-            interval = EXPLORE_INTERVAL * self._rng.uniform(0.75, 1.25) if sated else SEEK_INTERVAL
-            self._seek_at = now.monotonic + interval
-        elif not sated:
-            self._seek_at = min(self._seek_at, now.monotonic + SEEK_INTERVAL)
-        if now.monotonic >= self._part_at:
-            self._part_at = now.monotonic + SEEK_INTERVAL
-            many = who_is_too_many(self.peers.values(), self._seeds(now), now.monotonic, self._rng)
-            if many is not None:
-                self._part(many, Reason.CROWDED)
+        if (many := self._seeking.too_many(peers, now.monotonic)) is not None:
+            self._part(many, Reason.CROWDED)
+        self._post_handshakes()
 
     def deadline(self) -> float | None:
         """When `tick` should be called at the latest, in the monotonic clock."""
         times = [min(p.status_due, p.heard + SILENCE_LIMIT) for p in self.peers.values()]
-        next_knock = self.book.next_due(self._connected(), self._seek_at)
-        others = (next_knock, self._handshakes.deadline())
+        others = (self._seeking.deadline(self.peers.values()), self._handshakes.deadline())
         return min([*times, *(time for time in others if time is not None)], default=None)
 
     def hasten_statuses(self, now: Instant) -> None:
@@ -523,9 +512,7 @@ class Links:
         if len(waiting) > IDS_LIMIT:
             waiting = self._rng.sample(waiting, IDS_LIMIT)
         status = Status(self._local.tip(), sequence, echo, held, tuple(waiting))
-        peer.datagrams_sent += 1
-        sealed = (channel or peer.sending).seal(wire.encode(status))
-        self._post(self._main, peer.address, sealed)
+        self._say(self._main, peer.address, peer, status, channel)
         if now.monotonic >= peer.addresses_due and peer.layout.sync and not self._seeds_only:
             self.send(peer, GetAddresses())
             peer.addresses_due = now.monotonic + ADDRESSES_INTERVAL
@@ -538,7 +525,26 @@ class Links:
         for address, data in outbox:
             self._post(self._main, address, data)
 
-    def _post(self, socket: Socket, address: Address, data: bytes) -> None:
+    def _say(
+        self,
+        socket: Socket,
+        address: Address,
+        peer: Peer,
+        message: Message,
+        channel: Channel | None = None,
+    ) -> None:
+        """Send a message through the newest channel, or another one of the session."""
+        peer.datagrams_sent += 1
+        self.counts.sent[kind_of(message)] += 1
+        plaintext = wire.encode(message)
+        self._post(socket, address, (channel or peer.sending).seal(plaintext), plaintext)
+
+    def _post(
+        self, socket: Socket, address: Address, data: bytes, plaintext: bytes | None = None
+    ) -> None:
+        if self.tap is not None:
+            opened = plaintext or self._look_into(data)
+            self.tap(Tapped(socket, address, True, data, opened))
         traffic = self.traffic[socket]
         traffic.datagrams_sent += 1
         traffic.bytes_sent += len(data)
@@ -549,9 +555,6 @@ class Links:
             self._drop_channel(peer, channel)
         del self.peers[peer.session]
         self.left.append(peer)
-
-    def _connected(self) -> set[Address]:
-        return {peer.address for peer in self.peers.values()}
 
 
 NOWHERE = Tip(bytes(32), 0, 0, 0)

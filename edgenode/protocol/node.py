@@ -22,6 +22,7 @@ from edgenode.ledger.template import Template, build_template
 from edgenode.ledger.transaction import Transaction, Transfer, Update
 from edgenode.ledger.vows import Voter
 from edgenode.protocol import catch_up, relay
+from edgenode.protocol.adoptions import Adoptions
 from edgenode.protocol.catch_up import CatchUp
 from edgenode.protocol.events import Event, HeadMoved, PeerBlamed, PeerRevoked, PoolChanged, Refused
 from edgenode.protocol.instant import Instant
@@ -98,6 +99,7 @@ class Node:
         self.chain = chain
         self.mempool = Mempool(chain.genesis, chain.tree.get)
         self.refused: Counter[str] = Counter()
+        self.adoptions = Adoptions()
         self.reorganisations = 0
         self._pulls = Pulls(rng)
         self._serving = Serving(chain, self._pulls)
@@ -277,6 +279,12 @@ class Node:
                 self._relay.give_up(gone.payload)
 
     @property
+    def resent(self) -> dict[str, int]:
+        """What was said or asked for once more, by kind of message; chunks are counted singly."""
+        again = {"chunk": self._pulls.asked_again, "get_headers": self._catch_up.asked_again}
+        return again | self.links.counts.resent
+
+    @property
     def syncing(self) -> bool:
         """Whether some peer is more than a block ahead."""
         return self._catch_up.syncing(self._servers())
@@ -311,6 +319,7 @@ class Node:
                 self._take_new_block(peer, message, now)
 
     def _take_status(self, peer: Peer, status: Status, now: Instant) -> None:
+        self.adoptions.heard(status.tip.head, now.monotonic)
         if peer.layout.sync:
             for transaction_id in status.waiting:
                 self._relay.vouched(transaction_id, peer.session)
@@ -328,6 +337,7 @@ class Node:
         self._want(now)
 
     def _take_new_block(self, peer: Peer, message: NewBlock, now: Instant) -> None:
+        self.adoptions.heard(message.tip.head, now.monotonic)
         if message.tip.rank > peer.tip.rank:
             peer.tip = message.tip
         try:
@@ -472,6 +482,7 @@ class Node:
         self.reorganisations += bool(change.disconnected)
         self._events.append(HeadMoved(change))
         self._head_seen = now.monotonic
+        self.adoptions.adopted(change.new.id, now.monotonic)
         announcement = NewBlock(change.new.header, self._tip())
         for peer in self._some_listeners():
             if peer.tip.rank < self.chain.state.rank:

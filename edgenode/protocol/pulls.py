@@ -108,6 +108,8 @@ class Pulls:
         self._next_tag = 0
         self._wake_at: float | None = None
         self._news = PieceNews(self._rng)
+        self.asked_again = 0
+        """Chunks that were lost or late, or asked for again to see what became of others."""
         self.stale = True
         """Whether there is something to ask of others than of who sent the last chunk."""
 
@@ -345,6 +347,7 @@ class Pulls:
             if deadline is not None and deadline <= now:
                 self._late(session, flow.expire(now), now)
                 if (probe := flow.probe(now)) is not None:
+                    self.asked_again += 1
                     requests += self._ask_again(session, probe, now)
         self._look_for_slow(now)
         opened = self._open(now)
@@ -475,6 +478,7 @@ class Pulls:
 
     def _lost(self, session: int, chunks: Iterable[tuple[int, int]]) -> None:
         for number, index in chunks:
+            self.asked_again += 1
             self.stale = True  # who helps with it may have room
             for _, unit in self._units[session]:
                 if unit.number == number and index not in unit.chunks:

@@ -1,6 +1,7 @@
 """Messages of the gossip wire and their bytes. The layouts stand in docs/gossip.md."""
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -477,6 +478,14 @@ _KINDS: dict[int, type[Message]] = {
     13: Goodbye,
 }
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
+
+_NAMES = {kind: re.sub("(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower() for kind in _NUMBERS}
+
+
+def kind_of(message: Message) -> str:
+    """What metrics call a message: "get_chunks" is a `GetChunks`."""
+    return _NAMES[type(message)]
+
 
 BROADCAST_KINDS: frozenset[type[Message]] = frozenset({NewTransaction, NewBlock})
 """What travels on the broadcast socket; everything may travel on the sync socket."""

@@ -16,12 +16,14 @@ from functools import partial
 
 from edgenode.api.block_shapes import block_of, models_of, summary_of
 from edgenode.api.shapes import (
-    BothTraffic,
+    AdoptionTimes,
+    AllTraffic,
     ClockStatus,
     Finality,
     Head,
     LastReport,
     MempoolCounts,
+    Messages,
     ModelSummary,
     Peer,
     ServiceReport,
@@ -45,6 +47,24 @@ from tests.api.unix_server import Reply, Request, serve
 from tests.ledger.builder import ALICE, NOW, Bench
 
 PEER_ADDRESS = "10.9.8.7:7070"
+PEER = Peer(
+    address=PEER_ADDRESS,
+    member="ab" * 32,
+    name="bed-7",
+    role="member",
+    knocked=True,
+    sync=True,
+    broadcast=False,
+    height=3,
+    round_trip=0.004,
+    loss=0.0,
+    queue=0.002,
+    rate=1_200_000.0,
+    silent=1.5,
+    connected=1_700_000_000,
+    datagrams_sent=10,
+    datagrams_received=9,
+)
 
 
 class LedgerNode:
@@ -191,7 +211,7 @@ class LedgerNode:
             case "GET", "mempool":
                 return document([])
             case "GET", "peers":
-                return document([to_json(Peer(PEER_ADDRESS, 3, 0.004, 0.0, 1_700_000_000, 10, 9))])
+                return document([to_json(PEER)])
             case "GET", "services":
                 now = time.monotonic()
                 return document(
@@ -245,7 +265,11 @@ class LedgerNode:
             balance=self.bench.balance(ALICE),
             blocks_mined=chain.head.height,
             reorganisations=0,
-            traffic=BothTraffic(Traffic(1, 2, 3, 4, 5), Traffic(6, 7, 8, 9, 10)),
+            traffic=AllTraffic(
+                Traffic(1, 2, 3, 4, {"replayed": 5}), Traffic(6, 7, 8, 9, {"moved": 10})
+            ),
+            messages=Messages({"status": 3}, {"chunk": 2}, {"offer": 1}),
+            adoptions=AdoptionTimes(2, 3.5, 0.5),
             refused={"update_base_stale": 2},
         )
 

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from edgenode.api.block_shapes import BlockShape, BlockSummary, block_of, summary_of
 from edgenode.api.shapes import (
-    BothTraffic,
+    AdoptionTimes,
+    AllTraffic,
     ClockStatus,
     Finality,
     Head,
     HeadModel,
     LastReport,
     MempoolCounts,
-    Peer,
+    Messages,
     ServiceReport,
     ShapeError,
     Solution,
@@ -28,6 +29,7 @@ from edgenode.api.shapes import (
 )
 from edgenode.ledger.hashes import display
 from edgenode.ledger.template import Work
+from tests.api.ledger_node import PEER
 from tests.ledger.builder import ALICE, BOB, Bench
 
 ID = "ab" * 32
@@ -63,7 +65,9 @@ STATUS = Status(
     balance=5000,
     blocks_mined=4,
     reorganisations=0,
-    traffic=BothTraffic(Traffic(datagrams_sent=7), Traffic()),
+    traffic=AllTraffic(Traffic(datagrams_sent=7), Traffic()),
+    messages=Messages({"status": 3}, {"chunk": 2}, {"offer": 1}),
+    adoptions=AdoptionTimes(2, 3.5, 0.5),
     refused={"update_base_stale": 1},
 )
 
@@ -104,7 +108,8 @@ def test_a_solution_comes_back_from_json_as_it_was(extranonce, nonce, time):
     [
         HEAD,
         STATUS,
-        Peer("10.0.0.7:7070", 812, None, 0.01, 1, 100, 90),
+        PEER,
+        replace(PEER, name=None, role="guest", round_trip=None, loss=None, queue=None, rate=None),
         LastReport("ok", 0.8, {"samples_total": 1200.0}),
     ],
 )

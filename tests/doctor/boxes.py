@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgenode.api.shapes import (
-    BothTraffic,
+    AdoptionTimes,
+    AllTraffic,
     ClockStatus,
     Finality,
     Head,
     LastReport,
     MempoolCounts,
+    Messages,
     Peer,
     Status,
     Traffic,
@@ -67,11 +69,30 @@ STATUS = Status(
     balance=0,
     blocks_mined=4,
     reorganisations=0,
-    traffic=BothTraffic(Traffic(), Traffic()),
+    traffic=AllTraffic(Traffic(), Traffic()),
+    messages=Messages({"status": 3}, {"chunk": 2}, {"offer": 1}),
+    adoptions=AdoptionTimes(2, 3.5, 0.5),
     refused={},
 )
 
-PEER = Peer("10.0.0.7:7070", 812, 0.01, 0.0, NOW - 3000, 1, 1)
+PEER = Peer(
+    address="10.0.0.7:7070",
+    member="ab" * 32,
+    name="bed-7",
+    role="member",
+    knocked=True,
+    sync=True,
+    broadcast=True,
+    height=812,
+    round_trip=0.01,
+    loss=0.0,
+    queue=None,
+    rate=None,
+    silent=1.0,
+    connected=NOW - 3000,
+    datagrams_sent=1,
+    datagrams_received=1,
+)
 
 SAMPLING = {
     "connected_sensors": 2.0,

@@ -62,7 +62,14 @@ def test_the_nodes_status_becomes_metrics(node, scrape):
     assert got["edgenode_gossip_slowest_round_trip_seconds",] == 0.004
     assert got["edgenode_gossip_datagrams_total", "sent", "sync"] == 1
     assert got["edgenode_gossip_bytes_total", "broadcast", "received"] == 9
-    assert got["edgenode_gossip_dropped_datagrams_total", "broadcast"] == 10
+    assert got["edgenode_gossip_longest_queue_seconds",] == 0.002
+    assert got["edgenode_gossip_dropped_datagrams_total", "broadcast", "moved"] == 10
+    assert got["edgenode_gossip_messages_total", "sent", "status"] == 3
+    assert got["edgenode_gossip_messages_total", "chunk", "received"] == 2
+    assert got["edgenode_gossip_resent_total", "offer"] == 1
+    assert got["edgenode_chain_adoptions_total",] == 2
+    assert got["edgenode_chain_adoption_seconds_total",] == 3.5
+    assert got["edgenode_chain_last_adoption_seconds",] == 0.5
     assert got["edgenode_refused_total", "update_base_stale"] == 2
     assert got["edgenode_build_info", "0.1.0"] == 1
     assert got["edgenode_node_info", "0.1.0", "bed-1", "test ward"] == 1
@@ -158,7 +165,8 @@ def test_no_address_of_a_peer_or_a_sensor_appears(node, scrape):
     assert not re.search(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", text)
     labels = {label for metric in METRICS for label in metric.labels}
     assert labels == {
-        "version", "node", "ward", "service", "model", "socket", "direction", "kind", "rule",
+        "version", "node", "ward", "service", "model", "socket", "direction", "kind", "reason",
+        "rule",
     }  # fmt: skip
 
 

@@ -52,15 +52,18 @@ class Sender:
         traffic = self.box.client.status().traffic
         return traffic.sync if self.kind is Socket.SYNC else traffic.broadcast
 
+    def dropped(self):
+        return sum(self.traffic().dropped.values())
+
     def send(self, datagrams):
         """Send them all, no faster than the node takes them; it must drop every one."""
-        dropped = self.traffic().datagrams_dropped
+        dropped = self.dropped()
         for start in range(0, len(datagrams), BATCH):
             batch = datagrams[start : start + BATCH]
             for datagram in batch:
                 self._udp.sendto(datagram, self._target)
             dropped += len(batch)
-            until(lambda n=dropped: self.traffic().datagrams_dropped >= n, "it all to be dropped")
+            until(lambda n=dropped: self.dropped() >= n, "it all to be dropped")
 
     def is_answered(self):
         # Whatever it has to say to the garbage it has said: the counters came later.
