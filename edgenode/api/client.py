@@ -41,6 +41,8 @@ LONGEST_WAIT_S = 60
 
 # A decoded block is the longest JSON: 593 transactions of less than 2 kB each.
 _JSON_LIMIT = 4 << 20
+# Twice what the server holds.
+_CAPTURE_LIMIT = 16 << 20
 _PARAMETERS_LIMIT = 4 * PARAMETERS_LIMIT
 
 
@@ -250,6 +252,11 @@ class NodeClient:
     def peers(self) -> tuple[Peer, ...]:
         """The peers."""
         return self._get_all(Peer, "/v1/peers")
+
+    def capture(self, seconds: int) -> bytes:
+        """A pcapng file of what goes through the node's sockets in that time, opened."""
+        query = {"seconds": seconds}
+        return self._ask("GET", "/v1/capture", query, wait=seconds, limit=_CAPTURE_LIMIT).body
 
     def services(self) -> dict[str, LastReport]:
         """The last report of each service that has reported."""

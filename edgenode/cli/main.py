@@ -14,7 +14,7 @@ from edgenode.cli.genesis_commands import genesis
 from edgenode.cli.key_commands import key
 from edgenode.cli.member_commands import member
 from edgenode.cli.model_commands import model
-from edgenode.cli.node_commands import peers, status
+from edgenode.cli.node_commands import capture, peers, status
 from edgenode.cli.session import Session, global_options
 
 _CODES = "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -40,6 +40,7 @@ for _command in (
     member,
     model,
     peers,
+    capture,
     clock,
     key,
     genesis,

@@ -1,11 +1,13 @@
-"""`edgenode status` and `edgenode peers`."""
+"""`edgenode status`, `edgenode peers` and `edgenode capture`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import click
 
+from edgenode.api.client import LONGEST_WAIT_S
 from edgenode.api.json_record import to_json
 from edgenode.api.shapes import REPORTING_SERVICES, LastReport, Peer, Status
 from edgenode.api.wording import shown_duration, shown_time
@@ -74,6 +76,22 @@ def peers(session: Session) -> None:
             for peer in known
         ],
     )
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@click.option("--seconds", type=click.IntRange(1, LONGEST_WAIT_S), default=10, show_default=True)
+@pass_session
+def capture(session: Session, file: Path, seconds: int) -> None:
+    """Capture what the node sends and receives, opened, for Wireshark.
+
+    FILE is written as pcapng; "-" stands for standard output. It holds what nodes say to each
+    other, but no samples, which never leave a box. docs/edgenode.lua teaches Wireshark to read it.
+    """
+    captured = session.client().capture(seconds)
+    with click.open_file(str(file), "wb") as out:
+        out.write(captured)
+    click.echo(f"{len(captured)} bytes in {seconds} s: {file}", err=True)
 
 
 def _remarks(peer: Peer) -> str:

@@ -28,6 +28,7 @@ from edgenode.gossip.clock_watch import ClockUntrustedError
 from edgenode.gossip.service import (
     NO_WORK,
     BaseUnknownError,
+    CaptureRunsError,
     GossipService,
     ListensOnlyError,
     WorkStaleError,
@@ -92,6 +93,7 @@ def build_app(service: GossipService) -> web.Application:
             web.get("/v1/members", api.members),
             web.get("/v1/ward", api.ward),
             web.get("/v1/peers", api.peers),
+            web.get("/v1/capture", api.capture),
             web.get("/v1/services", api.services),
             web.put("/v1/services/{name}", api.report),
         ]
@@ -298,6 +300,14 @@ class _Api:
 
     async def peers(self, _request: web.Request) -> web.Response:
         return _answer([to_json(peer) for peer in views.peers_of(self._service)])
+
+    async def capture(self, request: web.Request) -> web.Response:
+        seconds = _number(request, "seconds", None, 1, int(LONGEST_WAIT))
+        try:
+            file = await self._service.capture(seconds)
+        except CaptureRunsError as error:
+            raise _Failure(409, "capture_runs", str(error)) from None
+        return web.Response(body=file, content_type="application/octet-stream")
 
     async def services(self, _request: web.Request) -> web.Response:
         reports = self._service.reports()

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenode.api.shapes import LastReport, ServiceReport, Solution
+from edgenode.gossip.capture import Capture
 from edgenode.gossip.clock import Policy
 from edgenode.gossip.clock_watch import FILE_NAME, ClockWatch
-from edgenode.gossip.lan import Lan
+from edgenode.gossip.lan import DISCOVERY_PORT, Lan
 from edgenode.gossip.peers_file import FILE_NAME as PEERS_FILE
 from edgenode.gossip.peers_file import PeersMemory
 from edgenode.gossip.settings import GossipSettings
@@ -87,6 +88,13 @@ class ListensOnlyError(Exception):
             'this node only listens ([gossip] sync = "off"): others could not fetch from it what '
             "it hands out"
         )
+
+
+class CaptureRunsError(Exception):
+    """Another capture is being made."""
+
+    def __init__(self) -> None:
+        super().__init__("another capture is being made; wait for its end")
 
 
 class BaseUnknownError(LookupError):
@@ -328,6 +336,30 @@ class GossipService:
             self.node.submit(transaction, self._now())
         finally:
             self._flush()
+
+    async def capture(self, seconds: float) -> bytes:
+        """A pcapng file of what goes through the sockets in that time, opened.
+
+        Raises:
+            CaptureRunsError: another one is being made.
+        """
+        links = self.node.links
+        if links.tap is not None:
+            raise CaptureRunsError
+        sync, broadcast = self.settings.sync, self.settings.broadcast
+        bound = {Socket.SYNC: sync, Socket.BROADCAST: broadcast}
+        own = {kind: Address(*where) for kind, where in bound.items() if where is not None}
+        own[Socket.DISCOVERY] = Address(self.settings.main[0], DISCOVERY_PORT)
+        capture = Capture(own)
+        links.tap = capture.take
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            links.tap = None
+        log.info(
+            "captured", extra={"datagrams": capture.packets, "left_out": capture.left_out or None}
+        )
+        return capture.file()
 
     def report(self, service: str, report: ServiceReport) -> None:
         """Keep a service's report in memory."""

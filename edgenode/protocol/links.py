@@ -147,6 +147,9 @@ class Links:
         traffic.datagrams_received += 1
         traffic.bytes_received += len(datagram)
         self._opened, reason = None, None
+        tap, answers = self.tap, list[Tapped]()
+        if tap is not None:
+            self.tap = answers.append  # they are shown after what has called them forth
         try:
             return self._receive(socket, source, datagram, now)
         except Dropped as dropped:
@@ -154,10 +157,13 @@ class Links:
             traffic.dropped[reason] += 1
             return None
         finally:
-            if self.tap is not None:
-                opened = self._opened or self._look_into(datagram)
-                self.tap(Tapped(socket, source, False, datagram, opened, reason))
             self._post_handshakes()
+            if tap is not None:
+                self.tap = tap
+                opened = self._opened or self._look_into(datagram)
+                tap(Tapped(socket, source, False, datagram, opened, reason))
+                for tapped in answers:
+                    tap(tapped)
 
     def _look_into(self, datagram: bytes) -> bytes | None:
         """The plaintext of a datagram of the gate, if it is one."""

@@ -212,6 +212,8 @@ class LedgerNode:
                 return document([])
             case "GET", "peers":
                 return document([to_json(PEER)])
+            case "GET", "capture":
+                return Reply(200, b"a capture", {"Content-Type": "application/octet-stream"})
             case "GET", "services":
                 now = time.monotonic()
                 return document(

@@ -159,6 +159,14 @@ def test_peers_are_listed(ask):
     assert ask("--json", "peers").document[0]["address"] == PEER_ADDRESS
 
 
+def test_a_capture_is_written_where_it_was_asked_for(ask, tmp_path):
+    ran = ask("capture", str(tmp_path / "ward.pcapng"), "--seconds", "1")
+    assert ran.code == 0
+    assert (tmp_path / "ward.pcapng").read_bytes() == b"a capture"
+    assert "9 bytes in 1 s" in ran.err
+    assert ask("capture", str(tmp_path / "ward.pcapng"), "--seconds", "99").code == 2
+
+
 def test_the_last_blocks_are_listed(ask, node):
     ran = ask("chain", "list", "--count", "2")
     assert [line.split()[0] for line in ran.out.splitlines()] == ["height", "2", "3"]
