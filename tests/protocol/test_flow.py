@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edgenode.protocol.congestion import LONGEST_WINDOW, SHORTEST_WINDOW, TARGET
 from edgenode.protocol.flow import MOST_REORDERING, REORDERING, Flow
 from edgenode.protocol.queueing import BASE_TIME, QueueingDelay
-from tests.protocol.path import CHUNK, Path, Puller, Reno
+from edgenode.sim.path import DATAGRAM_BITS, Path, Puller, Reno
 
 
 def pulled(path, seconds, beside=None):
@@ -21,7 +21,7 @@ def pulled(path, seconds, beside=None):
     came = puller.came
     path.waits.clear()
     path.run(seconds)
-    possible = path.rate / CHUNK * seconds / 2 * (1 - path.loss)
+    possible = path.rate / DATAGRAM_BITS * seconds / 2 * (1 - path.loss)
     waits = sorted(wait for _, wait in path.waits)
     got = len(puller.got) - before
     assert puller.came - came <= 1.01 * got, "what came already is not asked for again"
@@ -64,7 +64,7 @@ def test_a_short_queue_is_not_flooded(buffer):
     puller = Puller(path)
     path.run(20)
     assert puller.flow.lost < 0.3 * puller.flow.asked
-    assert len(puller.got) > 0.8 * 10e6 / CHUNK * 20
+    assert len(puller.got) > 0.8 * 10e6 / DATAGRAM_BITS * 20
 
 
 @pytest.mark.parametrize("buffer", [100, 200])
@@ -85,7 +85,7 @@ def test_when_the_other_traffic_is_over_the_path_is_used_again():
     path.run(25)
     before = len(puller.got)
     path.run(35)
-    assert len(puller.got) - before > 0.85 * 10e6 / CHUNK * 10
+    assert len(puller.got) - before > 0.85 * 10e6 / DATAGRAM_BITS * 10
 
 
 def test_chunks_that_overtake_each_other_are_not_lost_for_long():
