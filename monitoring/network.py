@@ -36,8 +36,28 @@ def panels() -> Iterator[PanelBuilder]:
         highest=1,
     )
     yield graph(
+        "From the first word of a block to the head",
+        "Mean of the last hour: pulling a block and its payloads, and validating them. A box far "
+        "above the others is slow, or far away.",
+        query(
+            f"increase(edgenode_chain_adoption_seconds_total{{{BOXES}}}[1h]) "
+            f"/ increase(edgenode_chain_adoptions_total{{{BOXES}}}[1h])",
+            "{{instance}}",
+        ),
+        unit=units.Seconds,
+        axis="time",
+    )
+    yield graph(
+        "Longest queue",
+        "How long chunks from a peer wait on their way to each box. Above 50 ms its pulls yield "
+        "to other traffic.",
+        query(f"edgenode_gossip_longest_queue_seconds{{{BOXES}}}", "{{instance}}"),
+        unit=units.Seconds,
+        axis="time",
+    )
+    yield graph(
         "Traffic",
-        "Bytes of datagrams, both sockets together.",
+        "Bytes of datagrams, all sockets together.",
         query(
             "sum by (instance, direction) "
             f"(rate(edgenode_gossip_bytes_total{{{BOXES}}}[$__rate_interval]))",
@@ -47,13 +67,24 @@ def panels() -> Iterator[PanelBuilder]:
         axis="bytes per second",
     )
     yield graph(
-        "Datagrams turned away",
-        "Not authentic or not well formed: another ward's box, a scanner, an attack. More than one "
-        "a second for ten minutes is an alert.",
+        "Said again",
+        "What was lost on its way and said or asked for once more, by kind of message.",
         query(
-            "sum by (instance) "
+            "sum by (instance, kind) "
+            f"(rate(edgenode_gossip_resent_total{{{BOXES}}}[$__rate_interval]))",
+            "{{instance}} {{kind}}",
+        ),
+        unit=units.Short,
+        axis="messages per second",
+    )
+    yield graph(
+        "Datagrams turned away",
+        "What led to nothing, by the reason (docs/gossip.md): another ward's box, a scanner, an "
+        "attack. More than one a second for ten minutes is an alert.",
+        query(
+            "sum by (instance, reason) "
             f"(rate(edgenode_gossip_dropped_datagrams_total{{{BOXES}}}[$__rate_interval]))",
-            "{{instance}}",
+            "{{instance}} {{reason}}",
         ),
         unit=units.Short,
         axis="datagrams per second",

@@ -147,10 +147,15 @@ class CatchUp:
 
     def ask_headers(self, peers: Iterable[Peer], now: Instant) -> list[tuple[Peer, GetHeaders]]:
         """Header requests to send now: one under way to each peer that claims a better head."""
-        best = self._chain.best_header()
+        best, head = self._chain.best_header(), self._chain.head
         self._forget_past(now.monotonic)
         requests = []
         for peer in peers:
+            if peer.tip.head == head.id and peer.session not in self._asking:
+                # Most of them, most of the time.
+                self._awaited.pop(peer.session, None)
+                self._reached.pop(peer.session, None)
+                continue
             self._await_head(peer, now)
             asking = self._asking.get(peer.session)
             if asking is not None:
@@ -270,10 +275,10 @@ class CatchUp:
 
     def want(self, peers: Iterable[Peer]) -> set[Object]:
         """Have pulled what the branches lack that might be better; returns what that is."""
-        peers, sessions = list(peers), []
-        for peer in peers:
-            sessions.append(peer.session)
-            self._chain.promise(peer.tip.head, peer.tip.justified)
+        peers = list(peers)
+        sessions = [peer.session for peer in peers]
+        for head, justified in {(peer.tip.head, peer.tip.justified) for peer in peers}:
+            self._chain.promise(head, justified)
         lacking = self._chain.wanted(PULLS_AHEAD, self._claimed(peers))
         wanted = self._pull(lacking, sessions, urgent=True)
         if self._chain.keeps_all and not self._chain.past.is_whole:

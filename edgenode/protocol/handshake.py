@@ -19,6 +19,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -220,14 +221,16 @@ class Handshakes:
             offered.round_trip.back_off()
             offered.again_at = now + offered.round_trip.timeout
             self._send(offered.address, offered.offer)
-        for offer, answered in list(self._answered.items()):
-            if now - answered.at > UNCONFIRMED_TIME:
-                self._forget_answer(offer)
+        while self._answered:
+            offer, answered = next(iter(self._answered.items()))  # the oldest
+            if now - answered.at <= UNCONFIRMED_TIME:
+                break
+            self._forget_answer(offer)
 
     def deadline(self) -> float | None:
         """When `tick` should be called at the latest."""
         times = [offered.again_at for offered in self._offered.values()]
-        times += [answered.at + UNCONFIRMED_TIME for answered in self._answered.values()]
+        times += [answered.at + UNCONFIRMED_TIME for answered in islice(self._answered.values(), 1)]
         return min(times, default=None)
 
     # What others do

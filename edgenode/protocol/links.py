@@ -9,7 +9,7 @@ from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol import wire
 from edgenode.protocol.beacon import BEACON, Beacons
-from edgenode.protocol.book import FIRST_RETRY, LONGEST_RETRY, AddressBook
+from edgenode.protocol.book import FIRST_RETRY, LONGEST_RETRY, SATED_RETRY, AddressBook
 from edgenode.protocol.channel import Channel, index_of
 from edgenode.protocol.drops import Drop, Dropped
 from edgenode.protocol.gate import GATE_FORM, Gate
@@ -388,8 +388,10 @@ class Links:
                 return None
             case Goodbye():
                 self._leave(peer)
-                stops = message.reason is Reason.STOPS
-                pause = FIRST_RETRY if stops else LONGEST_RETRY
+                if message.reason is Reason.STOPS:
+                    pause = FIRST_RETRY
+                else:
+                    pause = SATED_RETRY if self.peers else LONGEST_RETRY
                 self.book.postpone(peer.address, now.monotonic, pause)
                 return None
             case Status():

@@ -106,7 +106,7 @@ class Node:
         self._catch_up = CatchUp(chain, self._pulls)
         self._joining = Joining(chain, self._pulls, self._catch_up.brought)
         self._relay = Relay(chain, self.mempool, store)
-        self._roles = Roles(chain)
+        self._roles = self._make_roles()
         self._rng = rng
         self._voter = voter
         self._head_seen = self._look_at = float("-inf")
@@ -424,6 +424,9 @@ class Node:
 
     def _object(self, kind: ObjectKind, name: bytes) -> bytes | None:
         return self._serving.find(kind, name)
+
+    def _make_roles(self) -> Roles:
+        return Roles(self.chain)
 
     # Consequences
 

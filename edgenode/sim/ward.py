@@ -77,7 +77,7 @@ class Box:
     @property
     def host(self) -> str:
         """Its address in the simulated network."""
-        return f"10.0.0.{self.index + 1}"
+        return f"10.{self.index // 65_000}.{self.index % 65_000 // 250}.{self.index % 250 + 1}"
 
     @property
     def running(self) -> Node:
@@ -106,7 +106,7 @@ class Ward:
         self._vectors = np.random.default_rng(seed)
         self.initial = np.zeros(self.conditions.parameters, np.int32)
         keys = self._keys(boxes)
-        members = list({key.public: key for key in keys}.values())
+        members = self._members(list({key.public: key for key in keys}.values()))
         self.genesis = _genesis(members, self.conditions, content_id(to_bytes(self.initial)))
         self.boxes = [Box(i, key, self._new_store()) for i, key in enumerate(keys)]
         self._by_host = {box.host: box for box in self.boxes}
@@ -205,6 +205,10 @@ class Ward:
     def _keys(self, boxes: int) -> list[MemberKey]:
         """The members' keys, one for each box; cloned cards have the same."""
         return [MemberKey((i + 1).to_bytes(32)) for i in range(boxes)]
+
+    def _members(self, keys: list[MemberKey]) -> list[MemberKey]:
+        """Whose keys are members' from genesis on."""
+        return keys
 
     def _new_store(self) -> SqliteChainStore:
         """An empty store."""
