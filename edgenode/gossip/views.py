@@ -31,6 +31,7 @@ from edgenode.ledger.hashes import display
 from edgenode.ledger.headers import Entry, expected_target
 from edgenode.ledger.target import expand, work
 from edgenode.ledger.transaction import Transfer, Update
+from edgenode.protocol.drops import Drop
 from edgenode.protocol.peer import Peer as Session
 from edgenode.protocol.traffic import SocketTraffic
 from edgenode.protocol.wire import CHUNK_BYTES, Socket
@@ -183,5 +184,6 @@ def _traffic(traffic: SocketTraffic) -> Traffic:
         datagrams_received=traffic.datagrams_received,
         bytes_sent=traffic.bytes_sent,
         bytes_received=traffic.bytes_received,
-        dropped=dict(traffic.dropped),
+        # Each reason from the start on: who counts how a number grows must have seen its beginning.
+        dropped={reason.value: traffic.dropped[reason] for reason in Drop},
     )

@@ -81,7 +81,7 @@ class AddressBook:
         return door is not None and door.seed_until > now
 
     def learn(self, address: Address, now: float, told_by: str = "") -> None:
-        """Note an address that somebody at the host `told_by` told us; full books take no more."""
+        """Note an address that somebody at the site `told_by` told us; full books take no more."""
         if not address.port:
             return
         door = self._doors.get(address)

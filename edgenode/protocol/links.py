@@ -219,7 +219,7 @@ class Links:
     def _hear(self, address: Address, now: Instant) -> None:
         """A node on this LAN is there."""
         if not self._seeds_only:
-            self.book.learn(address, now.monotonic)
+            self.book.learn(address, now.monotonic, address.site)
 
     def _open(
         self, socket: Socket, source: Address, datagram: bytes, now: Instant
@@ -384,7 +384,7 @@ class Links:
             case Addresses():
                 if not self._seeds_only:
                     for address in message.addresses:
-                        self.book.learn(address, now.monotonic, peer.address.host)
+                        self.book.learn(address, now.monotonic, peer.address.site)
                 return None
             case Goodbye():
                 self._leave(peer)

@@ -31,9 +31,9 @@ MEMBER_SESSIONS = 4
 
 
 SOUGHT_PEERS = 8
-"""Sessions that a node seeks to have at addresses it has knocked at, whoever comes unasked. As many
-come, so that a ward of 16 is one where all know all; of 10,000 nodes the farthest are four steps
-apart, and should a third of them fail at once none is alone."""
+"""Sessions with members that a node seeks at addresses it has knocked at, whoever comes unasked. As
+many come, so that a ward of 16 is one where all know all; of 10,000 nodes the farthest are four
+steps apart, and should a third of them fail at once none is alone."""
 
 CROWD = 24
 """Sessions beyond which it lets go of some, one a second: half as many again as it gets so. Each
@@ -99,13 +99,15 @@ def who_is_too_many(
 ) -> Peer | None:
     """Who is let go of because there are more peers than a node needs; None if there are not.
 
-    Of those whose addresses this node has chosen itself, and of seeds, as many as it seeks stay.
+    Guests go first. Of members whose addresses this node has chosen itself as many as it seeks
+    stay, and seeds.
     """
     peers, seeds = list(peers), set(seeds)
     if len(peers) <= CROWD:
         return None
     stood = [p for p in peers if p.address not in seeds and now - p.since > PLACE_TIME]
+    guests = [peer for peer in stood if peer.role is not Role.MEMBER]
     unasked = [peer for peer in stood if not peer.knocked]
-    if sum(peer.knocked for peer in peers) > SOUGHT_PEERS or not unasked:
-        unasked = [peer for peer in stood if peer.knocked]
-    return rng.choice(unasked) if unasked else None
+    chosen = [peer for peer in stood if peer.knocked]
+    leaving = guests or (chosen if len(chosen) > SOUGHT_PEERS or not unasked else unasked)
+    return rng.choice(leaving) if leaving else None

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from edgenode.protocol.book import AddressBook
 from edgenode.protocol.peer import Peer
 from edgenode.protocol.places import SOUGHT_PEERS, who_is_too_many
+from edgenode.protocol.roles import Role
 from edgenode.protocol.wire import Address
 
 SEEK_INTERVAL = 1.0
@@ -26,7 +27,9 @@ class Seeking:
 
     def knocks(self, peers: Collection[Peer], now: float) -> list[Address]:
         """Where to knock now."""
-        missing = SOUGHT_PEERS - sum(peer.knocked for peer in peers)
+        # Guests do not count: who holds the ward key can make any number, and tell of them.
+        chosen = sum(peer.knocked and peer.role is Role.MEMBER for peer in peers)
+        missing = SOUGHT_PEERS - chosen
         sated, time_to_seek = missing <= 0, now >= self._seek_at
         # Not every door opens.
         sought = max(1, 2 * missing) if time_to_seek else 0

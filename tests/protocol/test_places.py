@@ -1,6 +1,7 @@
 import random
 
 from edgenode.ledger.keys import MemberKey
+from edgenode.protocol.book import TOLD_LIMIT
 from edgenode.protocol.places import (
     CROWD,
     GUEST_PLACES,
@@ -59,7 +60,7 @@ def test_one_member_has_few_sessions_however_many_nodes_run_with_its_key():
 
 def test_a_member_takes_the_place_of_a_guest(monkeypatch):
     """Guests have told addresses of their own, and were knocked at there over time."""
-    monkeypatch.setattr("edgenode.protocol.links.SOUGHT_PEERS", PEERS_LIMIT)
+    monkeypatch.setattr("edgenode.protocol.seeking.SOUGHT_PEERS", PEERS_LIMIT)
     monkeypatch.setattr("edgenode.protocol.places.CROWD", PEERS_LIMIT)
     role = roles({public_of(2): Role.MEMBER}, otherwise=Role.GUEST)
     node = links(1, role=role)
@@ -182,3 +183,27 @@ def test_who_is_sent_away_does_not_come_back_soon():
     assert node.peers == {}
     meet({A: node, B: other}, 20, start=80)
     assert len(node.peers) == 1
+
+
+def test_guests_that_tell_of_each_other_do_not_keep_a_node_from_its_members():
+    """Whoever holds the ward key fills the book, and is knocked at; members are sought as well."""
+    members = {Address(f"10.1.1.{n + 1}", 7070): links(2 + n, seeds=[]) for n in range(12)}
+    role = roles({public_of(2 + n): Role.MEMBER for n in range(12)}, otherwise=Role.GUEST)
+    node = links(1, role=role)
+    crowds = crowd(6, 30)
+    for address in crowds:
+        node.book.learn(address, 0, address.site)
+    meet({A: node, **crowds, **members}, 60)
+    for address in members:
+        node.book.learn(address, 60, "10.1.1.1")
+    meet({A: node, **crowds, **members}, 200, start=60)
+    chosen = [p for p in node.peers.values() if p.knocked and p.role is Role.MEMBER]
+    assert len(chosen) >= SOUGHT_PEERS
+
+
+def test_beacons_of_one_network_do_not_fill_the_book():
+    node, other = links(1), links(2)
+    for port in range(1, 1000):
+        here = Address("10.6.6.6", port)
+        node.receive(Socket.DISCOVERY, Address(here.host, 9), other.beacons.seal(here), at(0))
+    assert len(node.book._doors) == TOLD_LIMIT
