@@ -40,10 +40,13 @@ class Codec(IntEnum):
     INT4 = 4
     """Numbers of 4 bits, a sixteenth of the bytes."""
 
-    TOP5 = 5
+    TOP10 = 5
+    """Numbers of 8 bits, of which one in ten may be other than 0."""
+
+    TOP5 = 6
     """Numbers of 8 bits, of which one in twenty may be other than 0."""
 
-    TOP1 = 6
+    TOP1 = 7
     """Numbers of 8 bits, of which one in a hundred may be other than 0."""
 
     @property
@@ -78,6 +81,7 @@ _FORMS = {
     Codec.EXACT: _Form(bits=32, eighths=32),
     Codec.INT8: _Form(bits=8, eighths=8),
     Codec.INT4: _Form(bits=4, eighths=2),
+    Codec.TOP10: _Form(bits=8, eighths=2, sparsity=10),
     Codec.TOP5: _Form(bits=8, eighths=2, sparsity=20),
     Codec.TOP1: _Form(bits=8, eighths=1, sparsity=100),
 }
