@@ -23,6 +23,17 @@ from edgenode.ledger.transaction import Coinbase, ModelState, Transaction
 from edgenode.protocol import handshake_messages
 from edgenode.protocol import wire as messages_of_wire
 from edgenode.protocol.beacon import Beacon
+from edgenode.protocol.gateway_door import Door
+from edgenode.protocol.gateway_wire import (
+    GATEWAY_VERSION,
+    Carried,
+    Frame,
+    Ping,
+    Refusal,
+    Refused,
+    encode_frame,
+)
+from edgenode.protocol.gateway_wire import Hello as FrameHello
 from edgenode.protocol.handshake_messages import Accept, Hello, Introduction, Offer, Welcome
 from edgenode.protocol.layout import Layout
 from edgenode.protocol.wire import (
@@ -43,6 +54,7 @@ from edgenode.protocol.wire import (
     NewTransaction,
     ObjectKind,
     Reason,
+    Socket,
     Status,
     Tip,
 )
@@ -227,6 +239,30 @@ def wire() -> Seeds:
     }
 
 
+def gateway_wire() -> Seeds:
+    """Seeds for fuzz.gateway_wire: every frame, and a link's beginning."""
+    door, nonce = Door(bytes(32), WARD.id), bytes(range(32))
+    hello = FrameHello(GATEWAY_VERSION, nonce)
+    entry = door.enter(hello, ALICE, nonce)
+    nodes = Address("192.0.2.1", 7070), Address("2001:db8::1", 7070)
+    frames: tuple[Frame, ...] = (
+        hello,
+        entry,
+        door.welcome(hello, entry, (7080, 7081), nodes),
+        Refused(Refusal.FULL),
+        Carried(Socket.BROADCAST, nodes[0], b"\3" + bytes(30)),
+        Ping(),
+    )
+    coded = {type(frame).__name__.lower(): encode_frame(frame) for frame in frames}
+    coded["refusal"] = coded.pop("refused")  # which is taken
+    return {what: b"\6" + data for what, data in coded.items()} | {
+        "link": b"\x20" + b"".join(coded.values()),
+        "refused-length": b"\0\0\0",
+        "refused-kind": b"\7\1\0\x63",
+        "refused-socket": b"\7" + coded["carried"][:3] + b"\2" + coded["carried"][4:],
+    }
+
+
 def handshake() -> Seeds:
     """Seeds for fuzz.handshake: every message, and scripts."""
     nonce, cookie, ephemeral = bytes(range(16)), bytes(range(16, 32)), bytes(range(32))
@@ -323,8 +359,8 @@ def update_codec() -> Seeds:
 MADE: dict[str, Callable[[], Seeds]] = {
     make.__name__: make
     for make in (
-        header, transaction, block, records, genesis, merkle, wire, handshake, header_run,
-        change_file, update_codec,
+        header, transaction, block, records, genesis, merkle, wire, handshake, gateway_wire,
+        header_run, change_file, update_codec,
     )
 }  # fmt: skip
 

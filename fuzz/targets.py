@@ -21,6 +21,7 @@ LONGEST = {
     "merkle": 2048,
     "wire": 1400,
     "handshake": 512,
+    "gateway_wire": 2600,
     "header_run": 256,
     "change_file": 4096,
     "update_codec": 1024,

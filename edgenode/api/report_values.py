@@ -77,6 +77,18 @@ MINER_VALUES: Mapping[str, str] = {
     "pool_refused_total": "Shares that the pools refused.",
 }
 
+GATEWAY_VALUES: Mapping[str, str] = {
+    "boxes": "Boxes without a network that are linked now.",
+    "refused_total": "Links of boxes that were not let in.",
+    "to_boxes_total": "Datagrams carried to boxes.",
+    "from_boxes_total": "Datagrams that boxes sent through this one.",
+    "dropped_no_gossip_total": "Datagrams not carried: their form is that of no gossip.",
+    "dropped_no_unicast_total": "Datagrams not carried: a box sent them where nobody's node is.",
+    "dropped_unasked_total": "Datagrams not carried: too many from those not spoken to.",
+    "dropped_no_link_total": "Datagrams not carried: the box's link was away.",
+    "dropped_full_link_total": "Datagrams not carried: too many waited for the link.",
+}
+
 EXPORTER_VALUES: Mapping[str, str] = {
     "scrapes_total": "Scrapes answered.",
 }
@@ -85,6 +97,7 @@ REPORT_VALUES: Mapping[str, Mapping[str, str]] = {
     "collector": COLLECTOR_VALUES,
     "trainer": TRAINER_VALUES,
     "miner": MINER_VALUES,
+    "gateway": GATEWAY_VALUES,
     "exporter": EXPORTER_VALUES,
 }
 """For each reporting service: the values of its report, with a sentence that says what each is."""

@@ -18,7 +18,7 @@ from edgenode.ledger.transaction import EXTRANONCE_BYTES, TRANSACTION_BYTES_LIMI
 
 __all__ = ["ShapeError", "from_json", "to_json"]  # records go through these two
 
-REPORTING_SERVICES = ("collector", "trainer", "miner", "exporter")
+REPORTING_SERVICES = ("collector", "trainer", "miner", "gateway", "exporter")
 """Services that may report; the gossip service is the one that they report to."""
 
 STATE_LIMIT = 200

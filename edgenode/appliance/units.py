@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 SERVICES = ("collector", "trainer", "gossip", "miner", "exporter")
 
-UNITS = ("collector", "trainer", "gossip", "miner", "pool", "exporter")
-"""Their units; `pool` is the miner of a box that has a network, and reports as `miner`."""
+UNITS = ("collector", "trainer", "gossip", "miner", "pool", "gateway", "exporter")
+"""Their units; `pool` is the miner of a box that has a network, and reports as `miner`. A box that
+is a gateway runs one service more."""
 
 NOT_WANTED = "exec-condition"
 """Result of a unit whose condition said that the configuration has no table for it."""

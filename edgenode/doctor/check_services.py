@@ -46,12 +46,12 @@ def check(facts: Facts) -> Finding:
 def _expected(settings: NodeSettings | Unknown | None, units: Mapping[str, Unit]) -> frozenset[str]:
     """The services that should be at work.
 
-    The configuration asks for collector, trainer and miner by their tables. The exporter runs
-    without one too, wherever it is a unit. Where the configuration cannot be used, what systemd
-    has is all that is known.
+    The configuration asks for collector, trainer, miner and gateway by their tables. The exporter
+    runs without one too, wherever it is a unit. Where the configuration cannot be used, what
+    systemd has is all that is known.
     """
     if isinstance(settings, NodeSettings):
-        asked = {name for name in SERVICES if name in settings.tables}
+        asked = {name for name in (*SERVICES, "gateway") if name in settings.tables}
         return frozenset(asked | {"gossip"} | ({"exporter"} & units.keys()))
     wanted = {name for name, unit in units.items() if unit.result != NOT_WANTED}
     return frozenset({"miner" if name == "pool" else name for name in wanted} | {"gossip"})

@@ -23,6 +23,7 @@ from edgenode.gossip.peers_file import FILE_NAME as PEERS_FILE
 from edgenode.gossip.peers_file import PeersMemory
 from edgenode.gossip.settings import GossipSettings
 from edgenode.gossip.udp import Datagrams, UdpSocket, bound
+from edgenode.gossip.uplink import Mapped, Uplink, UplinkSocket
 from edgenode.gossip.work_board import WorkBoard, WorkBoards
 from edgenode.learning import update_codec
 from edgenode.learning.error_feedback import ErrorFeedback
@@ -40,7 +41,9 @@ from edgenode.ledger.transaction import Transfer, Update
 from edgenode.ledger.validation import base_age
 from edgenode.ledger.vows import Voter
 from edgenode.protocol.events import HeadMoved, PeerBlamed, PeerRevoked, PoolChanged, Refused
+from edgenode.protocol.gateway_door import Door
 from edgenode.protocol.instant import Instant
+from edgenode.protocol.layout import SAME_HOST
 from edgenode.protocol.node import Node
 from edgenode.protocol.wire import Address, Socket
 from edgenode.storage.chain import (
@@ -140,7 +143,13 @@ class GossipService:
         )
         self._feedback: dict[int, ErrorFeedback] = {}
         self._reports: dict[str, tuple[ServiceReport, float]] = {}
-        self._sockets: dict[Socket, UdpSocket] = {}
+        self._sockets: dict[Socket, UdpSocket | UplinkSocket] = {}
+        self._uplink: Uplink | None = None
+        if settings.gateway is not None:
+            door = Door(ward_key, chain.genesis.id)
+            self._uplink = Uplink(
+                settings.gateway, door, member_key, self._received, self._moved_to
+            )
         self._lan: Lan | None = None
         self._peers = PeersMemory(settings.directory / PEERS_FILE, self.node.links.book)
         self._changed = asyncio.Condition()
@@ -150,7 +159,8 @@ class GossipService:
         self._past_noted = False
         self._full_told = float("-inf")
         self._mends_at = time.monotonic() + MENDS_AFTER
-        speaks_ipv6 = ":" in settings.main[0]
+        # A gateway may have any address, and sends where its networks lead.
+        speaks_ipv6 = ":" in settings.main[0] or settings.gateway is not None
         self._seed_family = sockets.AF_UNSPEC if speaks_ipv6 else sockets.AF_INET
         self._ended = threading.Event()
         self._notices: set[asyncio.Task[None]] = set()
@@ -188,12 +198,19 @@ class GossipService:
             self._peers.keep(float("inf"))
             for udp in self._sockets.values():
                 udp.close()
+            if self._uplink is not None:
+                self._uplink.close()
             if self._lan is not None:
                 self._lan.close()
 
     def _open_sockets(self) -> None:
         """Open what the configuration asks for; raises OSError as `run` does."""
         settings = self.settings
+        if self._uplink is not None:
+            for kind in (Socket.SYNC, Socket.BROADCAST):
+                self._sockets[kind] = self._uplink.socket(kind)
+            self._uplink.start()
+            return
         for kind, address in (
             (Socket.SYNC, settings.sync),
             (Socket.BROADCAST, settings.broadcast),
@@ -203,6 +220,14 @@ class GossipService:
                 self._sockets[kind] = UdpSocket(name, bound(name, address), received)
         if settings.discovery and settings.peers == "ward":
             self._lan = Lan(settings.main, partial(self._received, Socket.DISCOVERY))
+
+    def _moved_to(self, mapped: Mapped) -> None:
+        """A gateway has given this node its sockets."""
+        now = time.monotonic()
+        self.node.links.move_broadcast(Address(SAME_HOST, mapped.broadcast))
+        for address in mapped.nodes:
+            self.node.links.book.add_seed(address, now)
+        self._wake.set()
 
     def _send_beacons(self) -> None:
         """Let nodes on the LAN know where this one is, if that is due."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenode.gossip.clock import Policy
+from edgenode.gossip.streams import Place
 from edgenode.ledger.retention import ALL, KEPT_BLOCKS, Retention
 from edgenode.protocol import wire as protocol
 from edgenode.protocol.layout import SAME_HOST, Layout
@@ -42,6 +43,8 @@ class GossipSettings:
         broadcast: The same for broadcast, on another port; None for a node that neither makes
             nor takes announcements.
         seeds: Sync addresses of nodes to ask first; a host may be a name.
+        gateway: Where a gateway is that gives a box without a network its sockets; None for a box
+            that has its own.
         peers: Whom the node talks to: all of the "ward", or its "seeds" alone.
         discovery: Whether it finds nodes on its LAN by multicast, and lets itself be found.
         ward_key: File of the ward's key.
@@ -61,6 +64,7 @@ class GossipSettings:
     sync: Address | None = ("0.0.0.0", 7070)  # noqa: S104  (a node talks to the ward's network)
     broadcast: Address | None = ("0.0.0.0", 7071)  # noqa: S104
     seeds: tuple[Address, ...] = ()
+    gateway: Place | None = None
     peers: str = "ward"
     discovery: bool = True
     clock: str = Policy.ANY.value
@@ -117,6 +121,10 @@ class GossipSettings:
             raise ValueError(f'peers: {self.peers!r} is neither "ward" nor "seeds"')
         if self.peers == "seeds" and not self.seeds:
             raise ValueError('peers: with "seeds" the node needs seeds, or it talks to nobody')
+        if self.gateway is not None and (self.sync is None or self.broadcast is None):
+            raise ValueError("gateway: it gives the node both sockets; leave sync and broadcast on")
+        if self.gateway is not None and self.gateway.host == "*":
+            raise ValueError(f"gateway: {self.gateway} names no gateway")
         if len(self.seeds) > MAX_SEEDS:
             raise ValueError(f"seeds: {len(self.seeds)} are more than {MAX_SEEDS}")
         for seed in self.seeds:

@@ -166,7 +166,7 @@ class Handshakes:
         self._gate = gate
         self._genesis_id = genesis_id
         self._key = key
-        self._layout = layout
+        self.layout = layout
         self._rng = rng
         self.instance = rng.getrandbits(64)
         self.outbox: list[tuple[Address, bytes]] = []
@@ -273,9 +273,9 @@ class Handshakes:
         """Somebody knocks: answer, and keep nothing."""
         if hello.version != PROTOCOL_VERSION:
             raise Dropped(Drop.OTHER_VERSION)
-        if not self._layout.sync:
+        if not self.layout.sync:
             raise Dropped(Drop.NOT_SERVED)
-        if not self._layout.is_open and not known:
+        if not self.layout.is_open and not known:
             raise Dropped(Drop.NO_SEED)
         self._change_secret(now)
         cookie = self._cookie(self._secrets[0], source, hello.nonce)
@@ -459,7 +459,7 @@ class Handshakes:
         return any(offered.address == address for offered in self._offered.values())
 
     def _introduction(self, index: int) -> Introduction:
-        return Introduction(self._key.public, self.instance, index, self._layout)
+        return Introduction(self._key.public, self.instance, index, self.layout)
 
     def _ephemeral(self) -> X25519PrivateKey:
         return X25519PrivateKey.from_private_bytes(self._rng.randbytes(EPHEMERAL_BYTES))

@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.keys import MemberKey
@@ -106,7 +106,6 @@ class Links:
         Raises:
             ValueError: the ward key has not 32 bytes.
         """
-        self.layout = layout
         self._main = Socket.BROADCAST if not layout.sync else Socket.SYNC
         """The socket for all but announcements."""
         self._seeds_only = not layout.is_open
@@ -136,6 +135,15 @@ class Links:
         self.outbox: list[Datagram] = []
         self.joined: list[Peer] = []
         self.left: list[Peer] = []
+
+    @property
+    def layout(self) -> Layout:
+        """The node's sockets, as it tells others of them."""
+        return self._handshakes.layout
+
+    def move_broadcast(self, to: Address) -> None:
+        """Announcements reach this node there now; peers learn it by their next handshake."""
+        self._handshakes.layout = replace(self.layout, broadcast=to)
 
     # In
 

@@ -20,7 +20,9 @@ from edgenode.collector.settings import (
 )
 from edgenode.exporter.settings import ExporterSettings
 from edgenode.gossip.clock import Policy
+from edgenode.gossip.gateway import BOXES_LIMIT, FIRST_PORT, GatewaySettings
 from edgenode.gossip.settings import GossipSettings
+from edgenode.gossip.streams import Place
 from edgenode.mining.energy import DEFAULT_WATTS
 from edgenode.mining.settings import (
     DEFAULT_KERNEL,
@@ -47,6 +49,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "sync",
         "broadcast",
         "seeds",
+        "gateway",
         "peers",
         "discovery",
         "ward_key",
@@ -80,6 +83,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "kernel",
     ),
     "exporter": ("listen",),
+    "gateway": ("listen", "ports", "boxes"),
 }
 """Every table and its keys."""
 
@@ -98,6 +102,7 @@ class NodeSettings:
         exporter: For the exporter.
         collector: For the collector; None on a node without sensors.
         trainer: For the trainer; None on a node that does not train.
+        gateway: For the gateway; None on a box that is none.
     """
 
     path: Path
@@ -109,6 +114,7 @@ class NodeSettings:
     exporter: ExporterSettings
     collector: CollectorSettings | None
     trainer: TrainerSettings | None
+    gateway: GatewaySettings | None
 
     def for_collector(self) -> CollectorSettings:
         """The collector's settings.
@@ -134,6 +140,18 @@ class NodeSettings:
                 f"{self.path}: there is no [trainer] table; the trainer needs one with model"
             )
         return self.trainer
+
+    def for_gateway(self) -> GatewaySettings:
+        """The gateway's settings.
+
+        Raises:
+            ConfigError: The file has none.
+        """
+        if self.gateway is None:
+            raise ConfigError(
+                f"{self.path}: there is no [gateway] table; the gateway needs one with listen"
+            )
+        return self.gateway
 
 
 def load(path: Path) -> NodeSettings:
@@ -175,6 +193,7 @@ def load(path: Path) -> NodeSettings:
         exporter=_exporter(file),
         collector=_collector(file, samples),
         trainer=_trainer(file, samples),
+        gateway=_gateway(file),
     )
     if settings.trainer is not None and settings.gossip.sync is None:
         raise file.error(
@@ -217,6 +236,8 @@ def start(service: str, argv: Sequence[str] | None = None) -> NodeSettings:
             settings.for_collector()
         if service == "trainer":
             settings.for_trainer()
+        if service == "gateway":
+            settings.for_gateway()
     except ConfigError as error:
         give_up(service, error, EXIT_BAD_FILE)
     return settings
@@ -232,6 +253,7 @@ def _gossip(file: TomlFile, node: GossipSettings) -> GossipSettings:
             sync=table.address_or_off("sync", node.sync),
             broadcast=table.address_or_off("broadcast", node.broadcast),
             seeds=table.addresses("seeds"),
+            gateway=_place(table.optional_text("gateway")),
             peers=table.text("peers", node.peers),
             discovery=table.boolean("discovery", default=node.discovery),
             ward_key=table.path("ward_key", str(node.ward_key)),
@@ -311,3 +333,30 @@ def _exporter(file: TomlFile) -> ExporterSettings:
     return table.build(
         lambda: ExporterSettings(listen=table.address("listen", ExporterSettings().listen))
     )
+
+
+def _gateway(file: TomlFile) -> GatewaySettings | None:
+    table = file.table("gateway", TABLES["gateway"])
+    if table is None:
+        return None
+    return table.build(
+        lambda: GatewaySettings(
+            listen=tuple(_listening(text) for text in table.texts("listen")),
+            ports=table.integer("ports", FIRST_PORT),
+            boxes=table.integer("boxes", BOXES_LIMIT),
+        )
+    )
+
+
+def _listening(text: str) -> Place:
+    try:
+        return Place.parse(text)
+    except ValueError as error:
+        raise ValueError(f"listen: {error}") from None
+
+
+def _place(text: str | None) -> Place | None:
+    try:
+        return None if text is None else Place.parse(text)
+    except ValueError as error:
+        raise ValueError(f"gateway: {error}") from None

@@ -147,6 +147,10 @@ class Table:
             raise self._error(key, "must hold strings only")
         return tuple(values)
 
+    def optional_text(self, key: str) -> str | None:
+        """A string, or None where it is missing."""
+        return self.text(key) if key in self._values else None
+
     def integer(self, key: str, default: int) -> int:
         """An integer."""
         value: int = self._value(key, int, "an integer", default)

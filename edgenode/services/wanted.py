@@ -1,8 +1,8 @@
 """`edgenode-wanted`: whether a node's configuration asks for a service; its exit status says it.
 
-The units of collector, trainer, miner and pool run it as ExecCondition=, so that one image serves
-boxes with sensors and boxes without, and the configuration alone decides (docs/systemd.md). It
-reads the names of tables and of two keys of [miner], and imports nothing that a slow board would
+The units of collector, trainer, miner, pool and gateway run it as ExecCondition=, so that one image
+serves boxes with sensors and boxes without, and the configuration alone decides (docs/systemd.md).
+It reads the names of tables and of two keys of [miner], and imports nothing that a slow board would
 feel.
 """
 
@@ -22,7 +22,7 @@ WANTED = 0
 NOT_WANTED = 1
 """systemd skips a unit whose condition ends with 1 to 254, and does not call it failed."""
 
-OPTIONAL = ("collector", "trainer", "miner")
+OPTIONAL = ("collector", "trainer", "miner", "gateway")
 """The services that a node runs only with a table of that name."""
 
 POOL = "pool"

@@ -62,6 +62,9 @@ NEEDED = {
     "passphrase": ["country", "ssid"],
     "[wifi]": ["country", "ssid", "passphrase"],
     "[trainer]": ["model"],
+    "[gateway]": ["listen"],
+    "ports": ["listen"],
+    "boxes": ["listen"],
 }
 
 

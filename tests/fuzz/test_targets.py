@@ -7,7 +7,7 @@ import pytest
 from edgenode.ledger.block import Block
 from edgenode.ledger.header import Header
 from edgenode.ledger.rules import Rule
-from edgenode.protocol import handshake_messages
+from edgenode.protocol import gateway_wire, handshake_messages
 from fuzz import (
     change_file,
     genesis,
@@ -76,6 +76,7 @@ DECODERS = {
     "merkle": (merkle, "merkle_root"),
     "wire": (wire, "decode"),
     "handshake": (handshake_messages, "decode"),
+    "gateway_wire": (gateway_wire, "_decode"),
     "header_run": (header_run, "check_run"),
     "change_file": (change_file, "read_change"),
     "update_codec": (update_codec, "decode"),
@@ -90,6 +91,7 @@ SEEDS = {
     "merkle": "three",
     "wire": "status",
     "handshake": "offer",
+    "gateway_wire": "carried",
     "header_run": "good-0",
     "change_file": "enrolment",
     "update_codec": "twelve",

@@ -130,6 +130,13 @@ def test_the_task_chooses_what_the_trainer_is_not_told(write):
         ('"bed-2.ward:7070"', "7070", 11, "must hold strings only"),
         ('ward_key = "keys/ward.key"', 'keep = "some"', 12, 'neither "recent" nor "all"'),
         ('ward_key = "keys/ward.key"', "keep_blocks = 511", 12, "511 is below 512"),
+        (
+            'ward_key = "keys/ward.key"',
+            'gateway = "hci0"',
+            12,
+            "gateway: 'hci0' is neither rfcomm:",
+        ),
+        ('ward_key = "keys/ward.key"', 'gateway = "rfcomm:*"', 12, "names no gateway"),
         ('ward_key = "keys/ward.key"', "keep_bytes = 1", 12, "1 is below 268435456"),
         ('["F0:0E:00:00:00:01"]', '"F0:0E:00:00:00:01"', 18, "must be an array of strings"),
         ('sensors = ["F0:0E:00:00:00:01"]', "", 16, "sensors: the list is empty"),
@@ -260,9 +267,10 @@ def test_the_documentation_shows_the_defaults(write):
         write(
             '[node]\nname = "bed-1"\n[collector]\nadapter = "bluez:hci0"\n'
             'sensors = ["F0:0E:00:00:00:01"]\n[trainer]\nmodel = "activity"\n'
+            '[gateway]\nlisten = ["rfcomm:*"]\n'
         )
     )
-    assert replace(shown.gossip, seeds=(), keep_bytes=None) == bare.gossip
+    assert replace(shown.gossip, seeds=(), gateway=None, keep_bytes=None) == bare.gossip
     assert replace(shown.for_collector(), max_age_s=None) == bare.collector
     task_chooses = replace(
         shown.for_trainer(), steps=None, learning_rate=None, momentum_factor=None
@@ -270,6 +278,7 @@ def test_the_documentation_shows_the_defaults(write):
     assert task_chooses == bare.trainer
     assert replace(shown.miner, stratum=None, pool=()) == bare.miner
     assert shown.exporter == bare.exporter
+    assert shown.gateway == bare.gateway
 
 
 def test_reading_the_configuration_loads_no_runtime_and_no_radio():
@@ -277,3 +286,26 @@ def test_reading_the_configuration_loads_no_runtime_and_no_radio():
     heavy = "{'tflite_runtime', 'ai_edge_litert', 'bleak', 'bumble', 'aiohttp'}"
     code = f"import sys, edgenode.services.config; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        ("listen = []", 'listen: names no place, such as "rfcomm:\\*"'),
+        ('listen = ["hci0"]', "listen: 'hci0' is neither rfcomm:"),
+        ('listen = ["rfcomm:*"]\nboxes = 8', r"boxes: 8 is not in 1\.\.7"),
+        ('listen = ["rfcomm:*"]\nports = 65530', "ports: 65530 is no first of 14 ports"),
+        ('listen = ["rfcomm:*"]\nports = 80', "ports: 80 is no first of 14 ports"),
+        ('listen = ["rfcomm:*"]\nport = 80', 'port.*did you mean "ports"'),
+    ],
+)
+def test_a_gateway_that_cannot_be_is_refused_in_words(write, lines, text):
+    with pytest.raises(ConfigError, match=rf"\[gateway\] .*{text}"):
+        load(write(f'[node]\nname = "a"\n[gateway]\n{lines}\n'))
+
+
+def test_a_gateway_without_its_table_does_not_start(write, capsys):
+    with pytest.raises(SystemExit) as ended:
+        start("gateway", ["--config", str(write('[node]\nname = "a"\n'))])
+    assert ended.value.code == 5
+    assert "no [gateway] table; the gateway needs one with listen" in capsys.readouterr().err

@@ -5,7 +5,15 @@ import subprocess
 import pytest
 
 from tests.conftest import require_root, require_tool
-from tests.systemd.units import NODE, SERVICES, UNITS, analyze, instance, node_unit, tree
+from tests.systemd.units import (
+    NODE_UNITS,
+    SERVICES,
+    UNITS,
+    analyze,
+    instance,
+    node_unit,
+    tree,
+)
 
 EXPOSURE = 15
 """Tenths: the highest exposure that a unit of ours may have, of 100."""
@@ -89,7 +97,7 @@ def test_systemd_makes_the_accounts_that_the_services_run_as(tmp_path):
     for line in (tmp_path / "etc" / "passwd").read_text().splitlines():
         name, _, _, group, _, home, shell = line.split(":")
         accounts[name] = (group, home, shell)
-    assert set(accounts) == {node_unit(service)["Service", "User"] for service in NODE}
+    assert set(accounts) == {node_unit(service)["Service", "User"] for service in NODE_UNITS}
     (group,) = (
         line.split(":")[2]
         for line in (tmp_path / "etc" / "group").read_text().splitlines()

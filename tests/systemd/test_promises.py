@@ -17,6 +17,7 @@ SEES = {
     "gossip": ["/var/lib/edgenode/gossip"],
     "miner": [],
     "pool": ["/var/lib/edgenode/miner"],
+    "gateway": [],
     "exporter": [],
 }
 """The parts of the node's state that each service sees."""
@@ -30,7 +31,7 @@ def span(text):
     return int(number) * seconds(text[len(number) :])
 
 
-def test_the_target_wants_the_five_and_the_miner_in_both_its_units():
+def test_the_target_wants_the_five_the_miner_in_both_its_units_and_the_gateway():
     wanted = Unit("edgenode.target").words("Unit", "Wants")
     assert sorted(wanted) == sorted(f"edgenode-{service}.service" for service in NODE_UNITS)
 
@@ -80,16 +81,16 @@ def test_only_collector_and_trainer_run_as_the_owner_of_the_samples():
     assert {service for service, user in owners.items() if user == "edgenode-samples"} == {
         service for service, paths in SEES.items() if "/var/lib/edgenode/samples" in paths
     }
-    assert len(set(owners.values())) == 4
+    assert len(set(owners.values())) == 5
 
 
 @pytest.mark.parametrize("service", NODE_UNITS)
-def test_only_gossip_exporter_and_pool_may_make_internet_sockets(service):
+def test_only_gossip_exporter_pool_and_gateway_may_make_internet_sockets(service):
     unit = node_unit(service)
     families = set(unit.words("Service", "RestrictAddressFamilies"))
-    if service in {"gossip", "exporter", "pool"}:
-        # The gossip service asks the kernel which networks there are, for its beacons.
-        asks = {"AF_NETLINK"} if service == "gossip" else set()
+    if service in {"gossip", "exporter", "pool", "gateway"}:
+        # Gossip and gateway ask the kernel which networks there are, and have the ends of a link.
+        asks = {"AF_NETLINK", "AF_BLUETOOTH"} if service in {"gossip", "gateway"} else set()
         assert families == {"AF_UNIX", *INTERNET, *asks}
     else:
         assert families == {"AF_UNIX"}
@@ -117,11 +118,11 @@ def test_only_the_collector_reaches_the_system_bus(service):
     assert ("-/run/dbus" in hidden) == (service != "collector")
 
 
-def test_only_gossip_gets_the_keys():
+def test_only_gossip_gets_the_keys_and_the_gateway_the_wards():
     for service in NODE_UNITS:
         unit = node_unit(service)
         loaded = dict(value.split(":") for value in unit.all("Service", "LoadCredential"))
-        keys = {"ward.key", "member.key"} if service == "gossip" else set()
+        keys = {"gossip": {"ward.key", "member.key"}, "gateway": {"ward.key"}}.get(service, set())
         assert loaded == {key: f"/etc/edgenode/{key}" for key in keys}
 
 
@@ -160,7 +161,8 @@ def test_the_programs_of_the_units_are_the_packages():
     started = {program for name in SERVICES for program in Unit(name).programs()}
     ours = {program for program in started if program.startswith("/usr/bin/edgenode")}
     assert {program.rpartition("/")[2] for program in ours} <= set(project["scripts"])
-    assert started - ours == {"/bin/sh", "/bin/sleep", "/bin/systemctl"}
+    theirs = {"/bin/sh", "/bin/sleep", "/bin/systemctl", "/usr/bin/hciconfig"}
+    assert started - ours == theirs
 
 
 def test_collecting_goes_before_training_and_mining_takes_the_rest():

@@ -12,8 +12,8 @@ INSTALLED = Path("/usr/lib/systemd/system")
 NODE = ("collector", "trainer", "gossip", "miner", "exporter")
 """The five services of a node."""
 
-NODE_UNITS = (*NODE, "pool")
-"""Their units: a miner that has a network runs in one of its own."""
+NODE_UNITS = (*NODE, "pool", "gateway")
+"""Their units: a miner that has a network runs in one of its own. A gateway is one service more."""
 
 SERVICES = tuple(path.name for path in sorted(UNITS.glob("*.service")))
 
@@ -58,7 +58,7 @@ class Unit:
     def programs(self):
         """The programs that it starts."""
         return {
-            command.split()[0]
+            command.split()[0].lstrip("-+")
             for (section, key), commands in self._values.items()
             if section == "Service" and key.startswith("Exec") and not key.endswith("Paths")
             for command in commands
