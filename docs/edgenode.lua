@@ -107,7 +107,8 @@ local handshake = {
   end,
   accept = function(c) c.add(f.offer, 4); c.add(f.ephemeral, 32); introduction(c) end,
   beacon = function(c)
-    c.add(f.version, 2); c.add(f.instance, 8); c.big(f.host, 16); c.add(f.port, 2)
+    c.add(f.version, 2); c.add(f.member, 32); c.add(f.instance, 8); c.big(f.host, 16)
+    c.add(f.port, 2); c.add(f.signature, 64)
   end,
 }
 handshake.welcome = handshake.hello

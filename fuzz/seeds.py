@@ -283,7 +283,7 @@ def handshake() -> Seeds:
     whole = step(0, knock) + b"".join(hears)
     first = step(0, knock) + hears[0] + hears[1]  # three messages are recorded, the last an offer
     coded = {type(m).__name__.lower(): handshake_messages.encode(m) for m in messages}
-    coded["beacon"] = Beacon(7, Address("fe80::1", 7070)).encode()
+    coded["beacon"] = Beacon(ALICE.public, 7, Address("fe80::1", 7070), bytes(range(64))).encode()
     hello = coded["hello"]
     scripts = {
         "whole": whole,

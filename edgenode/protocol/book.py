@@ -23,6 +23,10 @@ LEARNT_TIME = 3600.0
 TOLD_LIMIT = 64
 """Addresses kept that one host told: two answers. One peer must not fill the book."""
 
+OF_GUESTS = "guests"
+"""Who told what beacons of others than members say: it is theirs together, for they can invent
+sources."""
+
 MET_TIME = 7 * 86_400.0
 """Seconds for which an address is kept at which a member was met: a ward whose switch was broken
 for a week finds together again, for a datagram a minute."""
@@ -31,7 +35,8 @@ MET_LIMIT = 128
 """Addresses kept at which members were met: half of the book."""
 
 MET_OF_MEMBER = 2
-"""Of them of one member: it may have two networks, or has got a new address."""
+"""Of them of one member, and of those that its beacons tell: it may have two networks, or has got
+a new address."""
 
 SATED_RETRY = 600.0
 """Seconds between knocks at a seed's door while there are peers enough."""
@@ -80,17 +85,29 @@ class AddressBook:
         door = self._doors.get(address)
         return door is not None and door.seed_until > now
 
-    def learn(self, address: Address, now: float, told_by: str = "") -> None:
-        """Note an address that somebody at the site `told_by` told us; full books take no more."""
+    def learn(self, address: Address, now: float, told_by: str = "") -> bool:
+        """Note an address that somebody at the site `told_by` told us, if the book has room."""
         if not address.port:
-            return
+            return False
         door = self._doors.get(address)
         if door is None:
             told = sum(d.told_by == told_by for d in self._doors.values()) if told_by else 0
             if told >= TOLD_LIMIT or len(self._doors) >= BOOK_LIMIT:
-                return
+                return False
             door = self._doors[address] = _Door(now, told_by=told_by)
         door.told_at = now
+        return True
+
+    def hear(self, address: Address, member: bytes, now: float) -> None:
+        """A member says by beacon where it is: what only was told makes room for that."""
+        told_by = member.hex()
+        if address not in self._doors:
+            before = [(d.told_at, a) for a, d in self._doors.items() if d.told_by == told_by]
+            if len(before) >= MET_OF_MEMBER:
+                del self._doors[min(before)[1]]
+            elif len(self._doors) >= BOOK_LIMIT:
+                self._make_room(now)
+        self.learn(address, now, told_by)
 
     def reached(self, address: Address, now: float) -> None:
         """A session stands at this address: when it ends, knock again soon."""

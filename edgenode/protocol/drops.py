@@ -18,6 +18,7 @@ class Drop(StrEnum):
     REVOKED = "revoked"
     REFUSED_BEFORE = "refused_before"
     TOO_MANY_OFFERS = "too_many_offers"
+    TOO_MANY_BEACONS = "too_many_beacons"
     TOO_MANY_PEERS = "too_many_peers"
     NOT_SERVED = "not_served"
     NO_SEED = "no_seed"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from edgenode.ledger.encoding import MalformedError
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol import wire
-from edgenode.protocol.beacon import BEACON, Beacons
-from edgenode.protocol.book import FIRST_RETRY, LONGEST_RETRY, SATED_RETRY, AddressBook
+from edgenode.protocol.beacon import BEACON, Beacons, Heard
+from edgenode.protocol.book import FIRST_RETRY, LONGEST_RETRY, OF_GUESTS, SATED_RETRY, AddressBook
 from edgenode.protocol.channel import Channel, index_of
 from edgenode.protocol.drops import Drop, Dropped
 from edgenode.protocol.gate import GATE_FORM, Gate
@@ -18,11 +18,7 @@ from edgenode.protocol.handshake_messages import Introduction
 from edgenode.protocol.instant import Instant
 from edgenode.protocol.layout import SAME_HOST, Layout
 from edgenode.protocol.peer import Peer
-from edgenode.protocol.places import (
-    Comer,
-    has_place,
-    who_gives_way,
-)
+from edgenode.protocol.places import Comer, has_place, who_gives_way
 from edgenode.protocol.roles import Role
 from edgenode.protocol.seeking import Seeking
 from edgenode.protocol.tap import Tap, Tapped
@@ -125,7 +121,7 @@ class Links:
         self._numbers = itertools.count(1)
         self._channels: dict[int, tuple[Peer, Channel]] = {}
         self.instance = self._handshakes.instance
-        self.beacons = Beacons(self._gate, self.instance, now.monotonic)
+        self.beacons = Beacons(self._gate, genesis_id, key, self.instance, now.monotonic)
         self.tap: Tap | None = None
         self._opened: bytes | None = None
         self.book = AddressBook(seeds, now.monotonic)
@@ -188,7 +184,7 @@ class Links:
         if not 0 < len(datagram) <= DATAGRAM_LIMIT:
             raise Dropped(Drop.UNSEALED)
         if socket is Socket.DISCOVERY:
-            self._hear(self.beacons.open(source, datagram), now)
+            self._hear(self.beacons.open(source, datagram, now.monotonic, self._is_member), now)
             self.counts.received[BEACON] += 1
             return None
         if datagram[0] == GATE_FORM:
@@ -224,10 +220,17 @@ class Links:
         self.counts.received[kind_of(message)] += 1
         return self._handle(peer, message, now)
 
-    def _hear(self, address: Address, now: Instant) -> None:
+    def _is_member(self, key: bytes) -> bool:
+        return self._local.role(key) is Role.MEMBER
+
+    def _hear(self, heard: Heard, now: Instant) -> None:
         """A node on this LAN is there."""
-        if not self._seeds_only:
-            self.book.learn(address, now.monotonic, address.site)
+        if self._seeds_only:
+            return
+        if heard.member is not None:
+            self.book.hear(heard.address, heard.member, now.monotonic)
+        elif not self.book.learn(heard.address, now.monotonic, OF_GUESTS):
+            raise Dropped(Drop.TOO_MANY_BEACONS)
 
     def _open(
         self, socket: Socket, source: Address, datagram: bytes, now: Instant

@@ -32,7 +32,7 @@ from edgenode.protocol.links import Links, Local
 from edgenode.protocol.peer import Peer
 from edgenode.protocol.pulls import Completed, Pulls, Request
 from edgenode.protocol.relay import Relay, WaitingStore
-from edgenode.protocol.roles import Roles
+from edgenode.protocol.roles import Role, Roles
 from edgenode.protocol.serving import Serving
 from edgenode.protocol.wire import (
     Absent,
@@ -101,7 +101,7 @@ class Node:
         self.refused: Counter[str] = Counter()
         self.adoptions = Adoptions()
         self.reorganisations = 0
-        self._pulls = Pulls(rng)
+        self._pulls = Pulls(rng, self._is_guest)
         self._serving = Serving(chain, self._pulls)
         self._catch_up = CatchUp(chain, self._pulls)
         self._joining = Joining(chain, self._pulls, self._catch_up.brought)
@@ -500,7 +500,13 @@ class Node:
 
     def _some_listeners(self) -> list[Peer]:
         peers = self.links.listeners()
-        return peers if len(peers) <= RELAY_DEGREE else self._rng.sample(peers, RELAY_DEGREE)
+        self._rng.shuffle(peers)
+        # Members first: guests may be any number, and pass on what they like.
+        return sorted(peers, key=lambda peer: peer.role is not Role.MEMBER)[:RELAY_DEGREE]
+
+    def _is_guest(self, session: int) -> bool:
+        peer = self.links.peers.get(session)
+        return peer is None or peer.role is not Role.MEMBER
 
     def _servers(self) -> list[Peer]:
         """The peers that can be asked for what they have."""

@@ -7,7 +7,7 @@ checked of an object is served to others while the rest is still pulled.
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from edgenode.ledger.hashes import PIECE_BYTES
@@ -94,8 +94,11 @@ Request = GetChunks | Holdings
 class Pulls:
     """All objects being pulled, and the flows of the peers that they are pulled from."""
 
-    def __init__(self, rng: random.Random | None = None) -> None:
-        """`rng` decides between units that are equally rare."""
+    def __init__(
+        self, rng: random.Random | None = None, is_guest: Callable[[int], bool] | None = None
+    ) -> None:
+        """`rng` decides between units that are equally rare; guests are asked after members."""
+        self._is_guest = is_guest or (lambda _: False)
         self._rng = rng or random.Random(0)  # noqa: S311  (no secret)
         self._flows: dict[int, Flow] = {}
         self._transfers: OrderedDict[Object, Transfer] = OrderedDict()
@@ -288,10 +291,11 @@ class Pulls:
     def absent(self, session: int, kind: ObjectKind, name: bytes, now: float) -> None:
         """A peer says that it lacks an object, or does not give it."""
         self.stale = True
-        if session in self._flows:
-            self._flows[session].answered()
         for transfer in list(self._transfers.values()):
             if transfer.id == name and (kind is ObjectKind.PIECES or transfer.kind is kind):
+                # What it was not asked for says nothing of whether it answers.
+                if session in self._flows and transfer.asks(session):
+                    self._flows[session].answered()
                 self._rest(transfer, session, now)
 
     def _rest(self, transfer: Transfer, session: int, now: float) -> None:
@@ -361,9 +365,10 @@ class Pulls:
             self._come_back(again_at)
         return requests + words
 
-    def _preference(self, session: int) -> tuple[int, bool, int]:
+    def _preference(self, session: int) -> tuple[int, bool, bool, int]:
+        # Whoever holds the ward key is a guest, and there may be any number of them.
         flow = self._flows[session]
-        return flow.silences, not flow.proven, -flow.room
+        return flow.silences, self._is_guest(session), not flow.proven, -flow.room
 
     def fill(
         self, session: int, now: float, opened: list[Transfer] | None = None

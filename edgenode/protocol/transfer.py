@@ -194,6 +194,10 @@ class Transfer:
         """Whether somebody is asked for some of it."""
         return any(unit.sources for unit in self.units.values())
 
+    def asks(self, session: int) -> bool:
+        """Whether this peer is asked for some of it."""
+        return any(session in unit.sources for unit in self.units.values())
+
     @property
     def hashes_bytes(self) -> int:
         """The most that the list of hashes may have, or what it has if the length is known."""

@@ -119,10 +119,11 @@ CASES: dict[str, tuple[Part, int, dict[str, bytes]]] = {
         GetTransactions((bytes(20), HEAD[:20])), 1, {"count": le(2, 1), "id": HEAD[:20]}
     ),
     "Discovery": (
-        Beacon(77, Address("10.0.0.7", 7070)),
+        Beacon(bytes(range(32)), 77, Address("10.0.0.7", 7070), bytes(range(64))),
         0,
-        {"number": le(5, 1), "version": le(4, 2), "instance": le(77, 8),
-         "address": bytes(10) + b"\xff\xff" + bytes([10, 0, 0, 7]), "port": le(7070, 2)},
+        {"number": le(5, 1), "version": le(4, 2), "member": bytes(range(32)),
+         "instance": le(77, 8), "address": bytes(10) + b"\xff\xff" + bytes([10, 0, 0, 7]),
+         "port": le(7070, 2), "signature": bytes(range(64))},
     ),
     "Goodbye": (Goodbye(Reason.CROWDED), 0, {"reason": le(2, 1)}),
     "NewTransaction": (NewTransaction(b"raw"), 0, {"transaction": b"raw"}),

@@ -47,6 +47,7 @@ from edgenode.ledger.hashes import content_id
 from edgenode.ledger.keys import MemberKey
 from edgenode.ledger.transaction import Update
 from edgenode.protocol import handshake_messages
+from edgenode.protocol.beacon import Beacon
 from edgenode.protocol.book import BOOK_LIMIT, TOLD_LIMIT
 from edgenode.protocol.drops import Drop
 from edgenode.protocol.events import PeerBlamed
@@ -72,7 +73,20 @@ from edgenode.protocol.wire import (
 )
 from edgenode.sim.arena import DishonestNode
 from edgenode.sim.ward import SYNC_PORT, WARD_KEY, Conditions, Ward
-from tests.protocol.meeting import BOTH, GENESIS, A, B, at, connected, exchange, links, meet, only
+from tests.protocol.meeting import (
+    BOTH,
+    GENESIS,
+    A,
+    B,
+    at,
+    connected,
+    exchange,
+    links,
+    meet,
+    only,
+    public_of,
+    roles,
+)  # fmt: skip
 from tests.protocol.swarm import Swarm
 
 QUIET = Conditions(parameters=10, training=1e9, delay=(0.001, 0.002))
@@ -232,10 +246,6 @@ def test_strangers_who_surround_a_node_first_keep_neither_members_nor_blocks_fro
     assert ward.run_until(lambda: agree(node, others[0]), 60)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="all peers are taken for sources of a block, and asked for it one after the other",
-)
 def test_strangers_who_surround_a_node_and_are_silent_do_not_delay_a_block():
     ward, node, others = surrounded(0)
     assert ward.run_until(lambda: len(sessions(node, Role.MEMBER)) == len(others), 120)
@@ -370,11 +380,6 @@ def test_a_block_whose_payload_never_comes_is_left_for_one_of_the_others():
     assert miner.running.chain.head.height == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="all peers are taken for sources of a block, and `Absent`, asked for or not, of anything"
-    " at all, puts a peer that never gives any among the first to be asked",
-)
 def test_guests_that_never_give_a_block_and_say_that_they_lack_another_do_not_delay_it():
     ward = Siege(6)
     ward.run(20)
@@ -715,13 +720,22 @@ def test_who_writes_any_source_leaves_nothing_behind_and_ends_no_session(monkeyp
     assert b.receive(Socket.SYNC, A, a.outbox.pop().data, at(2)) is not None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a full book takes no other beacon in, and each invented source has a share of its own",
-)
-def test_beacons_from_invented_sources_do_not_keep_two_nodes_from_finding_each_other():
-    """Their sender holds the ward key, and writes a source of its own into each."""
-    a, b, forger = links(1), links(2), links(3)
+@pytest.mark.parametrize("forged_as", [None, 3, 2])
+def test_beacons_from_invented_sources_do_not_keep_two_nodes_from_finding_each_other(forged_as):
+    """Their sender holds the ward key, and writes a source of its own into each.
+
+    It is a guest, a member, or says that it is one of the two.
+    """
+    known = {public_of(1): Role.MEMBER, public_of(2): Role.MEMBER, public_of(3): Role.MEMBER}
+    a, b = (links(n, role=roles(known, otherwise=Role.GUEST)) for n in (1, 2))
+    key = MemberKey((4).to_bytes(32)) if forged_as is None else None
+    member = key.public if key else public_of(forged_as)
+    signing = key or MemberKey(random.Random(3).randbytes(32))
+    gate = Gate(bytes([1]) * 32, GENESIS, random.Random(4).randbytes)
+
+    def forged(here):
+        return gate.seal(Beacon(member, 9, here).signed(signing, GENESIS).encode())
+
     invented = (
         Address(f"10.{x}.{y}.{z}", 7070)
         for x in range(20, 220)
@@ -730,9 +744,9 @@ def test_beacons_from_invented_sources_do_not_keep_two_nodes_from_finding_each_o
     )
     for second in range(0, 140, 4):
         for node in (a, b):
-            for _ in range(300):
+            for _ in range(60):
                 here = next(invented)
-                node.receive(Socket.DISCOVERY, here, forger.beacons.seal(here), at(second))
+                node.receive(Socket.DISCOVERY, here, forged(here), at(second))
             assert len(node.book._doors) <= BOOK_LIMIT
         for node, source, other in ((a, A, b), (b, B, a)):
             if second >= node.beacons.due_at:

@@ -1,7 +1,8 @@
 import random
 
 from edgenode.ledger.keys import MemberKey
-from edgenode.protocol.book import TOLD_LIMIT
+from edgenode.protocol.beacon import BEACONS_AT_ONCE, MEMBERS_BEACONS_AT_ONCE, Beacon
+from edgenode.protocol.book import BOOK_LIMIT, TOLD_LIMIT
 from edgenode.protocol.places import (
     CROWD,
     GUEST_PLACES,
@@ -14,7 +15,7 @@ from edgenode.protocol.places import (
 )
 from edgenode.protocol.roles import Role
 from edgenode.protocol.wire import Address, Reason, Socket
-from tests.protocol.meeting import BOTH, A, B, at, crowd, links, meet, public_of, roles
+from tests.protocol.meeting import BOTH, GENESIS, A, B, at, crowd, links, meet, public_of, roles
 
 
 def test_one_host_with_many_ports_leaves_places_for_others():
@@ -201,9 +202,60 @@ def test_guests_that_tell_of_each_other_do_not_keep_a_node_from_its_members():
     assert len(found) > SOUGHT_PEERS // 2
 
 
-def test_beacons_of_one_network_do_not_fill_the_book():
+def heard(node, other, count):
+    """The node hears so many beacons of the other one, each from an address of its own."""
+    for n in range(count):
+        here = Address(f"10.6.{n // 250}.{n % 250}", 7070)
+        node.receive(Socket.DISCOVERY, Address(here.host, 9), other.beacons.seal(here), at(n))
+    return list(node.book._doors)
+
+
+def test_beacons_of_guests_have_few_places_together():
+    node, other = links(1, role=roles({}, otherwise=Role.GUEST)), links(2)
+    assert len(heard(node, other, 1000)) == TOLD_LIMIT
+    assert node.traffic[Socket.DISCOVERY].dropped["too_many_beacons"] == 1000 - TOLD_LIMIT
+
+
+def test_beacons_of_one_member_have_two_places_its_newest_ones():
+    places = heard(links(1), links(2), 30)
+    assert places == [Address("10.6.0.28", 7070), Address("10.6.0.29", 7070)]
+
+
+def test_a_members_beacon_makes_room_for_itself():
+    node = links(1)
+    for n in range(BOOK_LIMIT):
+        node.book.learn(Address(f"10.7.0.{n}", 7070), n, f"10.8.0.{n}")
+    assert heard(node, links(2), 1)[-1] == Address("10.6.0.0", 7070)
+    assert len(node.book._doors) == BOOK_LIMIT
+    assert Address("10.7.0.0", 7070) not in node.book._doors, "what was told longest ago"
+
+
+def test_a_beacon_in_a_members_name_needs_its_signature():
+    node, member = links(1), MemberKey(random.Random(2).randbytes(32))
+    forged = Beacon(member.public, 7, A).signed(MemberKey(bytes(32)), GENESIS)
+    sealed = node._gate.seal(forged.encode())
+    assert node.receive(Socket.DISCOVERY, Address(A.host, 9), sealed, at(0)) is None
+    assert node.traffic[Socket.DISCOVERY].dropped["forged"] == 1
+    assert not node.book._doors
+
+
+def test_a_flood_of_beacons_costs_so_many_signatures_a_second():
+    node = links(1)
+    for seed in range(50):
+        other = links(10 + seed)
+        for _ in range(20):
+            node.receive(Socket.DISCOVERY, Address(A.host, 9), other.beacons.seal(A), at(0))
+    assert node.traffic[Socket.DISCOVERY].dropped["too_many_beacons"] == 1000 - BEACONS_AT_ONCE
+
+
+def test_one_members_flood_of_beacons_uses_up_its_own_budget():
     node, other = links(1), links(2)
-    for port in range(1, 1000):
-        here = Address("10.6.6.6", port)
-        node.receive(Socket.DISCOVERY, Address(here.host, 9), other.beacons.seal(here), at(0))
-    assert len(node.book._doors) == TOLD_LIMIT
+    sealed = other.beacons.seal(A)
+    for _ in range(1000):
+        node.receive(Socket.DISCOVERY, Address(A.host, 9), sealed, at(0))
+    dropped = node.traffic[Socket.DISCOVERY].dropped["too_many_beacons"]
+    assert dropped == 1000 - MEMBERS_BEACONS_AT_ONCE
+    node.receive(Socket.DISCOVERY, Address(B.host, 9), links(3).beacons.seal(B), at(0))
+    assert B in node.book._doors
+    dropped = node.traffic[Socket.DISCOVERY].dropped["too_many_beacons"]
+    assert dropped == 1000 - MEMBERS_BEACONS_AT_ONCE
