@@ -68,7 +68,7 @@ def genesis() -> None:
     help="Hashes per second of all miners together; it sets the first target.",
 )
 @click.option("--codec", type=click.Choice([codec.name.lower() for codec in Codec]),
-              default=Codec.INT32.name.lower(), show_default=True,
+              default=Codec.TOP10.name.lower(), show_default=True,
               help="How client updates are coded (docs/ledger.md).")  # fmt: skip
 @click.option("--half-life", type=int, help="Seconds behind that double the target.")
 @click.option("--examples-cap", type=int, default=DEFAULT_EXAMPLES_CAP, show_default=True,

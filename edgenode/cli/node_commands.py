@@ -42,7 +42,11 @@ def status(session: Session) -> None:
     click.echo()
     print_table(
         ("service", "state"),
-        [(name, _state(name, services.get(name), configured)) for name in REPORTING_SERVICES],
+        [
+            (name, _state(name, services.get(name), configured))
+            for name in REPORTING_SERVICES
+            if name != "gateway" or name in services or name in (configured or ())
+        ],
     )
 
 
@@ -175,3 +179,5 @@ def _figures(name: str, values: Mapping[str, float]) -> Iterator[str]:
         yield f"about {shown_energy(values['joules_total'])} spent"
     if name == "miner" and "joules_per_block" in values:
         yield f"{shown_energy(values['joules_per_block'])} a block"
+    if name == "gateway" and "boxes" in values:
+        yield f"{values['boxes']:.0f} box{'' if values['boxes'] == 1 else 'es'} linked"

@@ -76,8 +76,10 @@ def test_a_state_comes_with_what_its_service_has_done(ask, node):
             },
         ),
     }
+    reports["gateway"] = ("ok", {"boxes": 2})
     node.reports |= {name: (ServiceReport(*report), now) for name, report in reports.items()}
     shown = states(ask("status"))
+    assert shown["gateway"] == "ok, 2 boxes linked"
     assert shown["collector"] == "no sensor is connected, 12,345 samples stored"
     assert shown["trainer"] == "ok, 1,234 windows, accuracy 0.93"
     assert shown["miner"] == "ok, 375 kH/s, 48 °C, about 12.3 kJ spent, 412 J a block"
