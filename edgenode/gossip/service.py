@@ -53,6 +53,7 @@ from edgenode.storage.chain import (
     StoreError,
     StoreFullError,
 )
+from edgenode.storage.pieces import PieceFiles
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,9 @@ MENDS_AFTER = 86_400.0
 asked for. To mend takes a small board up to hours: with a disk that fails again and again, it still
 takes part for most of the day."""
 
+
+PULLED = "pulled"
+"""Directory of the pieces of large objects that are pulled."""
 
 NO_WORK = "none"
 """What a miner that has no work names in its place."""
@@ -137,6 +141,7 @@ class GossipService:
             rng=secrets.SystemRandom(),
             now=self._now(),
             voter=Voter(chain.genesis, member_key, store),
+            kept=PieceFiles(settings.directory / PULLED),
         )
         self._work = WorkBoards(
             lambda shared: self.node.template(member_key.public, self._now(), shared)

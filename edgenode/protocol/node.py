@@ -34,6 +34,7 @@ from edgenode.protocol.pulls import Completed, Pulls, Request
 from edgenode.protocol.relay import Relay, WaitingStore
 from edgenode.protocol.roles import Role, Roles
 from edgenode.protocol.serving import Serving
+from edgenode.protocol.transfer import PieceStore
 from edgenode.protocol.wire import (
     Absent,
     Address,
@@ -90,18 +91,19 @@ class Node:
         rng: random.Random,
         now: Instant,
         voter: Voter | None = None,
+        kept: PieceStore | None = None,
     ) -> None:
         """Start from a loaded chain.
 
         `key` says to other nodes who this one is; `rng` gives nonces and ephemeral keys; `voter`
-        endorses for this box's member.
+        endorses for this box's member; `kept` are pieces that outlast a restart.
         """
         self.chain = chain
         self.mempool = Mempool(chain.genesis, chain.tree.get)
         self.refused: Counter[str] = Counter()
         self.adoptions = Adoptions()
         self.reorganisations = 0
-        self._pulls = Pulls(rng, self._is_guest)
+        self._pulls = Pulls(rng, self._is_guest, kept)
         self._serving = Serving(chain, self._pulls)
         self._catch_up = CatchUp(chain, self._pulls)
         self._joining = Joining(chain, self._pulls, self._catch_up.brought)

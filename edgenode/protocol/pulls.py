@@ -18,6 +18,7 @@ from edgenode.protocol.transfer import (
     LENGTH_BYTES,
     Hashes,
     Object,
+    PieceStore,
     Transfer,
     Unit,
 )
@@ -95,10 +96,17 @@ class Pulls:
     """All objects being pulled, and the flows of the peers that they are pulled from."""
 
     def __init__(
-        self, rng: random.Random | None = None, is_guest: Callable[[int], bool] | None = None
+        self,
+        rng: random.Random | None = None,
+        is_guest: Callable[[int], bool] | None = None,
+        kept: PieceStore | None = None,
     ) -> None:
-        """`rng` decides between units that are equally rare; guests are asked after members."""
+        """`rng` decides between units that are equally rare; guests are asked after members.
+
+        `kept` are pieces of large objects that outlast a restart.
+        """
         self._is_guest = is_guest or (lambda _: False)
+        self._kept = kept
         self._rng = rng or random.Random(0)  # noqa: S311  (no secret)
         self._flows: dict[int, Flow] = {}
         self._transfers: OrderedDict[Object, Transfer] = OrderedDict()
@@ -155,6 +163,8 @@ class Pulls:
             transfer = Transfer(kind, name, length, limit, urgent)
             self._transfers[kind, name] = transfer
             self._begin(transfer)
+            if self._kept is not None and transfer.outlasts:
+                self._next_number += transfer.resume(self._kept, self._next_number)
             self.stale = True
         transfer.urgent = transfer.urgent or urgent
         transfer.limit = max(transfer.limit, limit)
@@ -274,6 +284,9 @@ class Pulls:
             Spoilt(transfer.kind, transfer.id, liar) for liar in sorted(unit.liars())
         ]
         transfer.keep(unit)
+        if self._kept is not None and transfer.outlasts:
+            assert transfer.hashes is not None, "its pieces have hashes"
+            self._kept.keep(transfer.kind, transfer.id, unit.place, data, transfer.hashes)
         if transfer.is_whole:
             self._news.say_farewell(transfer)
             self.stale = True

@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 from edgenode.ledger.hashes import PIECE_BYTES
 from edgenode.protocol.wire import CHUNKS_PER_PIECE, ObjectKind, chunk_count
@@ -23,6 +24,10 @@ LONGEST_REST = 60.0
 
 FRESH = 2.0
 """Seconds for which what a peer says of its pieces counts, and not what it is taken to have."""
+
+KEPT_FROM_BYTES = 1 << 20
+"""Of this length on what came of an object outlasts a restart: what is shorter comes in seconds,
+and a card is not written twice for it."""
 
 LENGTH_BYTES = 4
 DIGEST_BYTES = 32
@@ -122,6 +127,16 @@ class Unit:
     def received(self) -> int:
         """Bytes that are here."""
         return sum(map(len, self.chunks.values()))
+
+
+class PieceStore(Protocol):
+    """Where pieces of large objects outlast a restart."""
+
+    def recall(self, kind: ObjectKind, name: bytes, hashes_bytes: int) -> tuple[bytes, list[bytes]]:
+        """The list of hashes and the pieces as they were kept; nothing of it is checked."""
+
+    def keep(self, kind: ObjectKind, name: bytes, place: int, data: bytes, hashes: bytes) -> None:
+        """Keep a piece, whose object has this list of hashes."""
 
 
 class Hashes(Enum):
@@ -231,6 +246,31 @@ class Transfer:
         }
         self.free = (1 << count) - 1
         return Hashes.TAKEN
+
+    @property
+    def outlasts(self) -> bool:
+        """Whether its pieces are worth keeping over a restart."""
+        return self.is_pieced and self.size >= KEPT_FROM_BYTES
+
+    def resume(self, kept: PieceStore, number: int) -> int:
+        """Go on with what was kept of it; returns how many units were numbered from `number` on.
+
+        One piece is left to pull in any case, by which it becomes whole as it always does.
+        """
+        raw, pieces = kept.recall(self.kind, self.id, self.hashes_bytes)
+        if self.learn_hashes(raw, number) is not Hashes.TAKEN:
+            return 0
+        count = len(self.units)
+        for unit in self.units.values():
+            unit.begin()
+        for place, data in enumerate(pieces):
+            unit = self.units[place]
+            if len(self.units) > 1 and unit.is_right(data):
+                self.pieces[place] = data
+                self.held |= 1 << place
+                self.free &= ~(1 << place)
+                del self.units[place]
+        return count
 
     def note_held(self, session: int, held: int, now: float) -> None:
         """A peer says which pieces it has, one bit each; it does not lose them."""
