@@ -59,7 +59,7 @@ lint: $(VENV)/test.stamp ## ruff and mypy --strict
 	$(BIN)/mypy
 
 test: $(VENV)/test.stamp .venv-ansible/stamp var/recordings.npz lint ## all tests but those that boot the image
-	$(ANSIBLE) $(BIN)/pytest -m 'not qemu' --numprocesses 3 --dist loadfile
+	$(ANSIBLE) $(BIN)/pytest -m 'not qemu' --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Atheris reports what inputs reach; the C extension lies where .venv has built it.
 .venv-fuzz/stamp: requirements/fuzz.lock

@@ -73,12 +73,12 @@ share = 0.5
 [exporter]
 listen = "0.0.0.0:9464"
 
-[gateway]
-listen = ["rfcomm:*"]
-
 [firewall]
 metrics_from = ["10.0.0.9", "10.1.0.0/16", "fd00::9"]
 stratum_from = ["10.2.0.0/16"]
+
+[gateway]
+listen = ["rfcomm:*"]
 """
 """A card's file with every table; line 1 is [box]."""
 

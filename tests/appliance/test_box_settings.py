@@ -62,6 +62,7 @@ def test_every_key_reaches_the_settings(complete):
         "trainer": {"model": "activity"},
         "miner": {"share": 0.5},
         "exporter": {"listen": "0.0.0.0:9464"},
+        "gateway": {"listen": ["rfcomm:*"]},
     }
 
 
@@ -214,7 +215,7 @@ def test_typographic_quotes_are_named(read):
 
 def test_a_table_that_stands_twice_is_wrong(read, complete):
     reading = read(COMPLETE + '[box]\nhostname = "other"\n', complete)
-    assert told(reading) == ["edgenode.toml:48: [box]: stands twice in the file; write it once"]
+    assert told(reading) == ["edgenode.toml:51: [box]: stands twice in the file; write it once"]
     assert reading.settings == complete
 
 
