@@ -280,7 +280,10 @@ class CatchUp:
         for head, justified in {(peer.tip.head, peer.tip.justified) for peer in peers}:
             self._chain.promise(head, justified)
         lacking = self._chain.wanted(PULLS_AHEAD, self._claimed(peers))
-        wanted = self._pull(lacking, sessions, urgent=True)
+        # Who has no better head lacks the same, and would be asked in vain.
+        rank = self._chain.state.rank
+        ahead = [peer.session for peer in peers if peer.tip.rank > rank]
+        wanted = self._pull(lacking, ahead or sessions, urgent=True)
         if self._chain.keeps_all and not self._chain.past.is_whole:
             wanted |= self._pull(self._chain.past.wanted(PAST_AHEAD), sessions, urgent=False)
         return wanted
