@@ -63,7 +63,11 @@ class Lan:
 
     def look(self) -> list[Interface]:
         """Hear beacons on the networks that there are now; returns the addresses to speak from."""
-        interfaces = list(_interfaces(self._sync[0]))[:INTERFACES_LIMIT]
+        try:
+            interfaces = list(_interfaces(self._sync[0]))[:INTERFACES_LIMIT]
+        except OSError as error:  # too many open files, or no memory for the answer
+            log.warning("this box's networks are not known", extra={"error": error})
+            return []
         networks = {(_family(each.host), each.number) for each in interfaces}
         self._joined &= networks  # one that comes back is joined again
         for family, number in networks - self._joined:

@@ -22,7 +22,7 @@ from edgenode.gossip.lan import DISCOVERY_PORT, Lan
 from edgenode.gossip.peers_file import FILE_NAME as PEERS_FILE
 from edgenode.gossip.peers_file import PeersMemory
 from edgenode.gossip.settings import GossipSettings
-from edgenode.gossip.udp import Datagrams, UdpSocket, bound
+from edgenode.gossip.udp import Datagrams, UdpSocket, address_of, bound
 from edgenode.gossip.uplink import Mapped, Uplink, UplinkSocket
 from edgenode.gossip.work_board import WorkBoard, WorkBoards
 from edgenode.learning import update_codec
@@ -66,6 +66,9 @@ LONGEST_PAUSE = 1.0
 
 RESOLVE_INTERVAL = 60.0
 """Seconds between look-ups of seeds that are names: a network may come up after the box."""
+
+ADDRESSES_OF_A_SEED = 8
+"""Of one name: the answer of a resolver must not fill the book."""
 
 FULL_PAUSE = 10.0
 """Seconds before anything is kept again after the disk was found full."""
@@ -178,7 +181,8 @@ class GossipService:
             StoreError: the chain's store failed, or the next start is to mend it.
         """
         loop = asyncio.get_running_loop()
-        self._peers.recall(time.monotonic())
+        if self.settings.peers == "ward":  # else its seeds are all that it talks to
+            self._peers.recall(time.monotonic())
         self._open_sockets()
         resolver = partial(self._resolve_seeds, loop)
         threading.Thread(target=resolver, name="resolver", daemon=True).start()
@@ -543,7 +547,7 @@ class GossipService:
                 except (OSError, UnicodeError) as error:  # the latter for an impossible name
                     log.warning("seed not found", extra={"seed": host, "error": error})
                     continue
-                seeds = [Address(str(address[0]), port) for *_, address in found]
+                seeds = [address_of(address) for *_, address in found[:ADDRESSES_OF_A_SEED]]
                 with contextlib.suppress(RuntimeError):  # the loop has ended in between
                     loop.call_soon_threadsafe(self._add_seeds, seeds)
             self._ended.wait(RESOLVE_INTERVAL)

@@ -81,7 +81,7 @@ class UdpSocket:
                 # An ICMP answer to something sent earlier: that peer's silence says the same.
                 log.debug("socket error", extra={"socket": self._name, "error": error})
                 continue
-            batch.append((data, _address(address)))
+            batch.append((data, address_of(address)))
         if batch:
             self._received(batch)
 
@@ -110,7 +110,7 @@ class UdpSocket:
         self._loop.remove_writer(self.socket)
 
 
-def _address(found: tuple[Any, ...]) -> Address:
+def address_of(found: tuple[Any, ...]) -> Address:
     """An address as Python's sockets give it, as nodes call it."""
     host, port, *more = found
     if more and more[1]:

@@ -1,13 +1,17 @@
 """The address book: where nodes may be, and when to knock there next."""
 
+import ipaddress
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from edgenode.protocol.wire import Address
 
 _Name = TypeVar("_Name")
+
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
 
 BOOK_LIMIT = 256
 """Addresses kept; a ward is smaller, and a flood of invented ones must not fill memory."""
@@ -87,12 +91,14 @@ class AddressBook:
 
     def learn(self, address: Address, now: float, told_by: str = "") -> bool:
         """Note an address that somebody at the site `told_by` told us, if the book has room."""
-        if not address.port:
+        if not address.port or not _is_of_one_box(address.host):
             return False
         door = self._doors.get(address)
         if door is None:
+            if len(self._doors) >= BOOK_LIMIT:
+                return False
             told = sum(d.told_by == told_by for d in self._doors.values()) if told_by else 0
-            if told >= TOLD_LIMIT or len(self._doors) >= BOOK_LIMIT:
+            if told >= TOLD_LIMIT:
                 return False
             door = self._doors[address] = _Door(now, told_by=told_by)
         door.told_at = now
@@ -102,16 +108,20 @@ class AddressBook:
         """A member says by beacon where it is: what only was told makes room for that."""
         told_by = member.hex()
         if address not in self._doors:
-            before = [(d.told_at, a) for a, d in self._doors.items() if d.told_by == told_by]
+            before = [
+                (door.told_at, known)
+                for known, door in self._doors.items()
+                if door.told_by == told_by and not self._is_kept(door, now)
+            ]
             if len(before) >= MET_OF_MEMBER:
                 del self._doors[min(before)[1]]
             elif len(self._doors) >= BOOK_LIMIT:
                 self._make_room(now)
         self.learn(address, now, told_by)
 
-    def reached(self, address: Address, now: float) -> None:
+    def reached(self, address: Address, now: float, told_by: str = "") -> None:
         """A session stands at this address: when it ends, knock again soon."""
-        self.learn(address, now)
+        self.learn(address, now, told_by)
         if address in self._doors:
             self._doors[address].retry = FIRST_RETRY
 
@@ -181,6 +191,9 @@ class AddressBook:
         Of the doors that are no seed's, `sought` are chosen at random. Seeds' are all knocked at,
         seldom while the node is `sated`: while it has peers enough.
         """
+        for door in self._doors.values():
+            if door.seed_until <= now:
+                door.seed_until = float("-inf")  # so that `next_due` takes it for what it is
         open_to = [
             (address, door)
             for address, door in self._doors.items()
@@ -220,6 +233,13 @@ class AddressBook:
     def _is_kept(self, door: _Door, now: float) -> bool:
         """Whether an address stays whatever comes of knocking there."""
         return door.seed_until > now or (door.met is not None and now - door.met.at <= MET_TIME)
+
+
+@lru_cache(maxsize=1024)
+def _is_of_one_box(host: str) -> bool:
+    """Whether an address can be one box's: who tells others has a whole network answer a knock."""
+    ip = ipaddress.ip_address(host.partition("%")[0])
+    return not (ip.is_multicast or ip.is_unspecified or ip == _BROADCAST)
 
 
 def _stands(until_by: dict[_Name, float], name: _Name, now: float) -> bool:

@@ -351,7 +351,7 @@ class Links:
             peer.broadcast = _announcements_to(source, who.layout)
         peer.heard = now.monotonic
         if who.layout.sync:
-            self.book.reached(source, now.monotonic)
+            self.book.reached(source, now.monotonic, "" if peer.role is Role.MEMBER else OF_GUESTS)
             self._note_met(peer, now)
         return peer
 

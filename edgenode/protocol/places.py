@@ -100,12 +100,17 @@ def who_is_too_many(
     """Who is let go of because there are more peers than a node needs; None if there are not.
 
     Guests go first. Of members whose addresses this node has chosen itself as many as it seeks
-    stay, and seeds.
+    stay, and seeds; and those who have sessions with their seeds alone, for whom this may be the
+    only one.
     """
     peers, seeds = list(peers), set(seeds)
     if len(peers) <= CROWD:
         return None
-    stood = [p for p in peers if p.address not in seeds and now - p.since > PLACE_TIME]
+    stood = [
+        peer
+        for peer in peers
+        if peer.address not in seeds and peer.layout.is_open and now - peer.since > PLACE_TIME
+    ]
     guests = [peer for peer in stood if peer.role is not Role.MEMBER]
     unasked = [peer for peer in stood if not peer.knocked]
     chosen = [peer for peer in stood if peer.knocked]

@@ -10,6 +10,7 @@ from edgenode.protocol.book import (
     MET_OF_MEMBER,
     MET_TIME,
     SATED_RETRY,
+    SEED_TIME,
     TOLD_LIMIT,
     AddressBook,
 )
@@ -17,6 +18,7 @@ from edgenode.protocol.wire import Address
 from tests.protocol.meeting import A, B
 
 HOUR = 3600.0
+MEMBER = b"m" * 32
 
 
 def knocks(book: AddressBook, start: float, seconds: float, **how) -> list[tuple[float, Address]]:
@@ -113,3 +115,33 @@ def test_of_many_told_addresses_as_many_as_are_sought_are_tried_at_random(sought
     chosen = [first_of(seed) for seed in range(40)]
     assert {len(each) for each in chosen} == {sought}
     assert len({address for each in chosen for address in each}) > 20
+
+
+def test_a_beacon_takes_no_door_away_that_is_kept():
+    seed, met = Address("10.0.0.5", 7070), Address("10.0.0.6", 7070)
+    book = AddressBook([], 0.0)
+    book.hear(seed, MEMBER, 0.0)
+    book.add_seed(seed, 0.0)
+    book.hear(met, MEMBER, 0.0)
+    book.meet(met, MEMBER, 0.0)
+    for n in range(5):
+        book.hear(Address(f"10.0.1.{n}", 7070), MEMBER, 1.0 + n)
+    assert book.is_seed(seed, 6.0)
+    assert [each.address for each in book.met()] == [met]
+    assert len(book._doors) == 2 + MET_OF_MEMBER
+
+
+def test_a_seed_whose_day_is_over_is_not_due_at_once_for_ever():
+    seed = Address("10.0.0.5", 7070)
+    book = AddressBook([], 0.0)
+    book.add_seed(seed, 0.0)
+    late = SEED_TIME + 10
+    book.due({seed}, late, random.Random(1))
+    assert book.next_due(set(), late + 120) == late + 120
+
+
+@pytest.mark.parametrize("host", ["224.0.0.1", "ff02::1", "0.0.0.0", "::", "255.255.255.255"])
+def test_an_address_that_a_whole_network_would_answer_at_is_not_learnt(host):
+    book = AddressBook([], 0.0)
+    assert not book.learn(Address(host, 7070), 0.0, "10.0.0.1")
+    assert not book._doors

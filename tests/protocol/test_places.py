@@ -3,6 +3,7 @@ import random
 from edgenode.ledger.keys import MemberKey
 from edgenode.protocol.beacon import BEACONS_AT_ONCE, MEMBERS_BEACONS_AT_ONCE, Beacon
 from edgenode.protocol.book import BOOK_LIMIT, TOLD_LIMIT
+from edgenode.protocol.layout import Layout
 from edgenode.protocol.places import (
     CROWD,
     GUEST_PLACES,
@@ -259,3 +260,25 @@ def test_one_members_flood_of_beacons_uses_up_its_own_budget():
     assert B in node.book._doors
     dropped = node.traffic[Socket.DISCOVERY].dropped["too_many_beacons"]
     assert dropped == 1000 - MEMBERS_BEACONS_AT_ONCE
+
+
+def test_a_guest_that_comes_from_one_port_after_the_other_does_not_fill_the_book():
+    node = links(1, role=roles({}, otherwise=Role.GUEST))
+    for port in range(300):
+        guest, address = links(1000 + port, seeds=[A]), Address("10.6.6.6", 20_000 + port)
+        meet({A: node, address: guest}, 4, start=8 * port)
+        guest.say_goodbye()
+        meet({A: node, address: guest}, 4, start=8 * port + 4)
+    assert len(node.book._doors) <= TOLD_LIMIT
+    assert node.book.learn(B, 2400, "10.1.1.1")
+
+
+def test_a_box_that_has_its_seeds_alone_is_not_let_go_of_in_a_crowd():
+    closed = Layout(broadcast=BOTH.broadcast, is_open=False)
+    hub, lone = links(1), links(2, seeds=[A], layout=closed)
+    crowd_of = {Address(f"10.7.7.{n}", 7070): links(3000 + n, seeds=[A]) for n in range(CROWD + 6)}
+    nodes = {A: hub, B: lone, **crowd_of}
+    meet(nodes, 40)
+    for second in range(40, 240, 8):
+        meet(nodes, 8, start=second)
+        assert B in {peer.address for peer in hub.peers.values()}
