@@ -204,7 +204,7 @@ class Gateway:
             before.close()  # it lost this link, and does not know it here yet
         self._links[place] = writer
         ports = self._port(place, Socket.SYNC), self._port(place, Socket.BROADCAST)
-        writer.write(encode_frame(self._door.welcome(hello, entry, ports, self._nodes())))
+        writer.write(encode_frame(self._door.welcome(hello, entry, ports, self._told)))
         return place, entry.member
 
     def _refuse(self, writer: asyncio.StreamWriter, reason: Refusal) -> None:

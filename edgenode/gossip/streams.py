@@ -13,7 +13,7 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ BACKLOG = 8
 
 _BLUETOOTH_ADDRESS = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){5}")
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +117,12 @@ async def _accept(listening: socket.socket, serve: Serve) -> None:
         while True:
             taken, _ = await loop.sock_accept(listening)
             reader, writer = await asyncio.open_connection(sock=taken)
-            task = loop.create_task(_served(serve, reader, writer))
+            task = loop.create_task(serve(reader, writer))
             serving.add(task)
             task.add_done_callback(serving.discard)
     finally:
         for task in serving:
             task.cancel()
-
-
-async def _served(serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await serve(reader, writer)
 
 
 def _bluetooth() -> Any:  # noqa: ANN401  (PyBluez has no types)

@@ -283,7 +283,7 @@ class Pulls:
         outcomes: list[Completed | Spoilt] = [
             Spoilt(transfer.kind, transfer.id, liar) for liar in sorted(unit.liars())
         ]
-        transfer.keep(unit)
+        transfer.keep(unit, data)
         if self._kept is not None and transfer.outlasts:
             assert transfer.hashes is not None, "its pieces have hashes"
             self._kept.keep(transfer.kind, transfer.id, unit.place, data, transfer.hashes)

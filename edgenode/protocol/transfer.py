@@ -266,10 +266,7 @@ class Transfer:
         for place, data in enumerate(pieces):
             unit = self.units[place]
             if len(self.units) > 1 and unit.is_right(data):
-                self.pieces[place] = data
-                self.held |= 1 << place
-                self.free &= ~(1 << place)
-                del self.units[place]
+                self.keep(unit, data)
         return count
 
     def note_held(self, session: int, held: int, now: float) -> None:
@@ -358,10 +355,10 @@ class Transfer:
         """Whether there is anybody to tell of a piece."""
         return bool(self.news_for())
 
-    def keep(self, unit: Unit) -> None:
+    def keep(self, unit: Unit, data: bytes) -> None:
         """A unit of a piece is whole and right."""
         piece = unit.place
-        self.pieces[piece] = unit.data()
+        self.pieces[piece] = data
         unit.chunks.clear()
         self.held |= 1 << piece
         self.free &= ~(1 << piece)

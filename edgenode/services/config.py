@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from edgenode.collector.settings import (
     DEFAULT_COMMIT_WITHIN_S,
@@ -39,6 +40,8 @@ from edgenode.services.toml_table import ConfigError, TomlFile
 from edgenode.training.settings import DEFAULT_RESERVOIR, TrainerSettings
 
 __all__ = ["CONFIG_VARIABLE", "DEFAULT_CONFIG", "ConfigError", "NodeSettings", "load", "start"]
+
+Settings = TypeVar("Settings")
 
 DEFAULT_STATE = "/var/lib/edgenode"
 DEFAULT_API = "/run/edgenode/node.sock"
@@ -122,12 +125,7 @@ class NodeSettings:
         Raises:
             ConfigError: The file has none.
         """
-        if self.collector is None:
-            raise ConfigError(
-                f"{self.path}: there is no [collector] table; the collector needs one with "
-                "adapter and sensors"
-            )
-        return self.collector
+        return self._of_table("collector", self.collector, "adapter and sensors")
 
     def for_trainer(self) -> TrainerSettings:
         """The trainer's settings.
@@ -135,11 +133,7 @@ class NodeSettings:
         Raises:
             ConfigError: The file has none.
         """
-        if self.trainer is None:
-            raise ConfigError(
-                f"{self.path}: there is no [trainer] table; the trainer needs one with model"
-            )
-        return self.trainer
+        return self._of_table("trainer", self.trainer, "model")
 
     def for_gateway(self) -> GatewaySettings:
         """The gateway's settings.
@@ -147,11 +141,14 @@ class NodeSettings:
         Raises:
             ConfigError: The file has none.
         """
-        if self.gateway is None:
+        return self._of_table("gateway", self.gateway, "listen")
+
+    def _of_table(self, service: str, settings: Settings | None, keys: str) -> Settings:
+        if settings is None:
             raise ConfigError(
-                f"{self.path}: there is no [gateway] table; the gateway needs one with listen"
+                f"{self.path}: there is no [{service}] table; the {service} needs one with {keys}"
             )
-        return self.gateway
+        return settings
 
 
 def load(path: Path) -> NodeSettings:
@@ -247,13 +244,14 @@ def _gossip(file: TomlFile, node: GossipSettings) -> GossipSettings:
     table = file.table("gossip", TABLES["gossip"])
     if table is None:
         return node
+    place = table.optional_text("gateway")
     return table.build(
         lambda: replace(
             node,
             sync=table.address_or_off("sync", node.sync),
             broadcast=table.address_or_off("broadcast", node.broadcast),
             seeds=table.addresses("seeds"),
-            gateway=_place(table.optional_text("gateway")),
+            gateway=None if place is None else _parsed("gateway", place),
             peers=table.text("peers", node.peers),
             discovery=table.boolean("discovery", default=node.discovery),
             ward_key=table.path("ward_key", str(node.ward_key)),
@@ -341,22 +339,15 @@ def _gateway(file: TomlFile) -> GatewaySettings | None:
         return None
     return table.build(
         lambda: GatewaySettings(
-            listen=tuple(_listening(text) for text in table.texts("listen")),
+            listen=tuple(_parsed("listen", text) for text in table.texts("listen")),
             ports=table.integer("ports", FIRST_PORT),
             boxes=table.integer("boxes", BOXES_LIMIT),
         )
     )
 
 
-def _listening(text: str) -> Place:
+def _parsed(key: str, text: str) -> Place:
     try:
         return Place.parse(text)
     except ValueError as error:
-        raise ValueError(f"listen: {error}") from None
-
-
-def _place(text: str | None) -> Place | None:
-    try:
-        return None if text is None else Place.parse(text)
-    except ValueError as error:
-        raise ValueError(f"gateway: {error}") from None
+        raise ValueError(f"{key}: {error}") from None

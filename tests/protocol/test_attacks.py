@@ -348,14 +348,7 @@ def test_a_member_that_offers_updates_without_end_has_one_pull_for_each_base():
     relay = victim.running._relay
     assert 0 < len(relay.offers) <= len(ward.genesis.discounts)
     assert victim.running.refused["update_base_stale"] > 0
-    update, payload = ward.trained(trainer)
-    trainer.running.submit_update(update, payload, ward.instant)
-    ward._after(trainer)
-    ward.run(10)
-    assert all(update.id in box.running.mempool for box in ward.honest)
-    ward.grow(trainer, pause=3)
-    assert agree(*ward.honest)
-    assert victim.running.chain.state.models[0].round == 1
+    honest_goes_on(ward, trainer)
 
 
 def test_a_block_whose_payload_never_comes_is_left_for_one_of_the_others():
