@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import secrets
@@ -15,15 +14,8 @@ from functools import partial
 import ifaddr
 
 from edgenode.gossip import streams
+from edgenode.gossip.link import ENTRY_TIME, Link, LinkError
 from edgenode.gossip.udp import Datagrams, UdpSocket, bound
-from edgenode.gossip.uplink import (
-    ENTRY_TIME,
-    LINK_QUEUE_BYTES,
-    PING_INTERVAL,
-    SILENCE,
-    FrameStream,
-    LinkError,
-)
 from edgenode.ledger.encoding import MalformedError
 from edgenode.protocol.gateway_door import Door
 from edgenode.protocol.gateway_wire import (
@@ -32,11 +24,11 @@ from edgenode.protocol.gateway_wire import (
     NONCE_BYTES,
     Carried,
     Entry,
+    Frame,
     Hello,
     Ping,
     Refusal,
     Refused,
-    encode_frame,
 )
 from edgenode.protocol.mappings import Mappings
 from edgenode.protocol.wire import Address, Socket
@@ -96,7 +88,7 @@ class Gateway:
         on_loopback = self._host in ("127.0.0.1", "::1")
         self.mappings = Mappings(settings.boxes, loopback=on_loopback)
         self._sockets: dict[tuple[int, Socket], UdpSocket] = {}
-        self._links: dict[int, asyncio.StreamWriter] = {}
+        self._links: dict[int, Link] = {}
         self._knocking = 0
         self._told = self._nodes()
         self.refused = 0
@@ -123,8 +115,8 @@ class Gateway:
         finally:
             for stop in stops:
                 stop()
-            for writer in self._links.values():
-                writer.close()
+            for link in self._links.values():
+                link.close()
             for udp in self._sockets.values():
                 udp.close()
 
@@ -164,100 +156,84 @@ class Gateway:
         nodes = self._nodes()
         if nodes != self._told:
             self._told = nodes
-            for writer in self._links.values():
-                writer.close()
+            for link in self._links.values():
+                link.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One link, from its beginning to its end."""
+        link = Link(reader, writer)
         try:
             if self._knocking >= KNOCKING_LIMIT:
                 return
-            frames = FrameStream(reader)
             self._knocking += 1
             try:
                 async with asyncio.timeout(ENTRY_TIME):
-                    entered = await self._let_in(frames, writer)
+                    entered = await self._let_in(link)
             finally:
                 self._knocking -= 1
             if entered is not None:
-                await self._carry(*entered, frames, writer)
+                await self._carry(*entered, link)
         except (OSError, LinkError, MalformedError, TimeoutError) as error:
             log.info("a link has ended", extra={"error": str(error) or "silence"})
         finally:
-            writer.close()
+            link.close()
 
-    async def _let_in(
-        self, frames: FrameStream, writer: asyncio.StreamWriter
-    ) -> tuple[int, bytes] | None:
+    async def _let_in(self, link: Link) -> tuple[int, bytes] | None:
         hello = Hello(GATEWAY_VERSION, secrets.token_bytes(NONCE_BYTES))
-        writer.write(encode_frame(hello))
-        entry = await frames.next()
+        link.send(hello)
+        entry = await link.next()
         if not isinstance(entry, Entry) or not self._door.lets_in(hello, entry):
-            self._refuse(writer, Refusal.NOT_OF_THE_WARD)
+            self._refuse(link, Refusal.NOT_OF_THE_WARD)
             return None
         place = self.mappings.come(entry.member, time.monotonic())
         if place is None:
-            self._refuse(writer, Refusal.FULL)
+            self._refuse(link, Refusal.FULL)
             return None
         before = self._links.pop(place, None)
         if before is not None:
             before.close()  # it lost this link, and does not know it here yet
-        self._links[place] = writer
+        self._links[place] = link
         ports = self._port(place, Socket.SYNC), self._port(place, Socket.BROADCAST)
-        writer.write(encode_frame(self._door.welcome(hello, entry, ports, self._told)))
+        link.send(self._door.welcome(hello, entry, ports, self._told))
         return place, entry.member
 
-    def _refuse(self, writer: asyncio.StreamWriter, reason: Refusal) -> None:
+    def _refuse(self, link: Link, reason: Refusal) -> None:
         self.refused += 1
         log.warning("a box was refused", extra={"reason": reason.name.lower()})
-        writer.write(encode_frame(Refused(reason)))
+        link.send(Refused(reason))
 
-    async def _carry(
-        self, place: int, member: bytes, frames: FrameStream, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _carry(self, place: int, member: bytes, link: Link) -> None:
         port = self._port(place, Socket.SYNC)
         log.info("a box is linked", extra={"member": member.hex(), "sync": port})
-        ping = asyncio.get_running_loop().create_task(self._ping(writer))
         try:
-            while True:
-                async with asyncio.timeout(SILENCE):
-                    batch = await frames.batch()
-                now = time.monotonic()
-                for frame in batch:
-                    match frame:
-                        case Carried(kind, to, data):
-                            if self.mappings.send(place, to, data, now):
-                                self._sockets[place, kind].send(data, to)
-                        case Ping():
-                            pass
-                        case _:
-                            raise LinkError("a frame that has no place here")
+            await link.carry(partial(self._take, place))
         finally:
-            ping.cancel()
-            if self._links.get(place) is writer:
+            if self._links.get(place) is link:
                 del self._links[place]
                 self.mappings.leave(place, time.monotonic())
 
-    @staticmethod
-    async def _ping(writer: asyncio.StreamWriter) -> None:
-        while True:
-            await asyncio.sleep(PING_INTERVAL)
-            if writer.transport.get_write_buffer_size() <= LINK_QUEUE_BYTES:
-                writer.write(encode_frame(Ping()))
+    def _take(self, place: int, batch: list[Frame]) -> None:
+        now = time.monotonic()
+        for frame in batch:
+            match frame:
+                case Carried(kind, to, data):
+                    if self.mappings.send(place, to, data, now):
+                        self._sockets[place, kind].send(data, to)
+                case Ping():
+                    pass
+                case _:
+                    raise LinkError("a frame that has no place here")
 
     def _received(self, place: int, kind: Socket, datagrams: Datagrams) -> None:
         now = time.monotonic()
         for data, source in datagrams:
             if not self.mappings.receive(place, source, data, now):
                 continue
-            writer = self._links.get(place)
-            if writer is None or "%" in source.host:
+            link = self._links.get(place)
+            if link is None or "%" in source.host:
                 continue
-            if writer.transport.get_write_buffer_size() > LINK_QUEUE_BYTES:
+            if not link.send(Carried(kind, source, data)):
                 self.mappings.overflowed()
-            else:
-                with contextlib.suppress(ConnectionError):
-                    writer.write(encode_frame(Carried(kind, source, data)))
 
 
 def _own_hosts() -> list[str]:
