@@ -16,7 +16,7 @@ from edgenode.protocol.budget import Budget
 from edgenode.protocol.drops import Drop, Dropped
 from edgenode.protocol.gate import Gate
 from edgenode.protocol.handshake_messages import PROTOCOL_VERSION
-from edgenode.protocol.wire import Address, pack_ip, read_ip
+from edgenode.protocol.wire import Address, pack_address, read_address
 
 BEACON = "beacon"
 """What it is called among the kinds of messages."""
@@ -66,9 +66,8 @@ class Beacon:
         return b"edgenode beacon" + genesis_id + self._unsigned()
 
     def _unsigned(self) -> bytes:
-        where = pack_ip(self.address.host) + u16(self.address.port)
         head = u8(BEACON_NUMBER) + u16(self.version)
-        return head + self.member + u64(self.instance) + where
+        return head + self.member + u64(self.instance) + pack_address(self.address)
 
     @classmethod
     def decode(cls, data: bytes) -> "Beacon":
@@ -78,12 +77,12 @@ class Beacon:
             raise MalformedError("not a beacon")
         version = reader.u16("protocol version")
         member, instance = reader.take(PUBLIC_KEY_BYTES, "member"), reader.u64("instance")
-        host, port = read_ip(reader.take(16, "address")), reader.u16("port")
+        address = read_address(reader)
         signature = reader.take(SIGNATURE_BYTES, "signature")
         reader.finish("Beacon")
-        if not port:
+        if not address.port:
             raise MalformedError("a beacon without a port")
-        return cls(member, instance, Address(host, port), signature, version)
+        return cls(member, instance, address, signature, version)
 
 
 class Heard(NamedTuple):

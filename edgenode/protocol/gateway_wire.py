@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from edgenode.ledger.encoding import MalformedError, Reader, u8, u16
 from edgenode.ledger.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
-from edgenode.protocol.wire import DATAGRAM_LIMIT, Address, Socket, pack_ip, read_ip
+from edgenode.protocol.wire import DATAGRAM_LIMIT, Address, Socket, pack_address, read_address
 
 GATEWAY_VERSION = 1
 
@@ -82,7 +82,7 @@ class Welcome:
 
     def encode(self) -> bytes:
         """37 bytes and 18 for each address."""
-        nodes = b"".join(_pack(address) for address in self.nodes)
+        nodes = b"".join(map(pack_address, self.nodes))
         return self.proof + u16(self.sync) + u16(self.broadcast) + u8(len(self.nodes)) + nodes
 
     @classmethod
@@ -136,7 +136,7 @@ class Carried:
 
     def encode(self) -> bytes:
         """19 bytes and the datagram."""
-        return u8(self.socket) + _pack(self.address) + self.data
+        return u8(self.socket) + pack_address(self.address) + self.data
 
     @classmethod
     def read(cls, reader: Reader) -> "Carried":
@@ -225,12 +225,8 @@ def _decode(raw: bytes) -> Frame:
     return frame
 
 
-def _pack(address: Address) -> bytes:
-    return pack_ip(address.host) + u16(address.port)
-
-
 def _read_address(reader: Reader) -> Address:
-    host, port = read_ip(reader.take(16, "address")), reader.u16("port")
-    if not port:
+    address = read_address(reader)
+    if not address.port:
         raise MalformedError("an address without a port")
-    return Address(host, port)
+    return address

@@ -197,19 +197,13 @@ class Addresses:
 
     def encode(self) -> bytes:
         """18 bytes each: IPv6 (IPv4 mapped into it) and port."""
-        return u8(len(self.addresses)) + b"".join(
-            pack_ip(address.host) + u16(address.port) for address in self.addresses
-        )
+        return u8(len(self.addresses)) + b"".join(map(pack_address, self.addresses))
 
     @classmethod
     def read(cls, reader: Reader) -> "Addresses":
         """Inverse of `encode`; raises MalformedError."""
         count = _bounded(reader.u8("number of addresses"), ADDRESSES_LIMIT, "addresses")
-        addresses = []
-        for _ in range(count):
-            host = read_ip(reader.take(16, "address"))
-            addresses.append(Address(host, reader.u16("port")))
-        return cls(tuple(addresses))
+        return cls(tuple(read_address(reader) for _ in range(count)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -548,6 +542,16 @@ def _read_object(reader: Reader) -> tuple[ObjectKind, bytes]:
     if number not in list(ObjectKind):
         raise MalformedError(f"object kind {number} is unknown")
     return ObjectKind(number), reader.take(32, "object id")
+
+
+def pack_address(address: Address) -> bytes:
+    """18 bytes of an address: host and port."""
+    return pack_ip(address.host) + u16(address.port)
+
+
+def read_address(reader: Reader) -> Address:
+    """Inverse of `pack_address`; raises MalformedError."""
+    return Address(read_ip(reader.take(16, "address")), reader.u16("port"))
 
 
 def pack_ip(host: str) -> bytes:

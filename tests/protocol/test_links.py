@@ -171,7 +171,7 @@ def test_a_blamed_member_is_shunned_in_all_its_sessions_however_many_guests_are_
     node.blame(only(node), at(9))
     assert node.peers == {}
     for n in range(300):
-        guest = {Address(f"10.2.{n}.1", 7070): links(100 + n, seeds=[A])}
+        guest = {Address(f"10.2.{n // 250}.{n % 250 + 1}", 7070): links(100 + n, seeds=[A])}
         meet({A: node, **guest}, 1, start=10 + n)
         node.blame(only(node), at(10 + n))
     meet({A: node, Address("10.3.3.3", 7070): links(5, seeds=[A], key=key)}, 40, start=320)
